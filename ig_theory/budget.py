@@ -47,23 +47,28 @@ class RemainingBudget:
             self.unit / self.denominator
         )
 
-    def covers(self, demand: npt.NDArray[Any], strict: bool = False) -> npt.NDArray[np.bool_]:
-        """Whether ``demand * unit <= z`` (``<`` if strict), decided exactly.
+    def covers(
+        self, demand: npt.NDArray[Any], strict: bool | npt.NDArray[np.bool_] = False
+    ) -> npt.NDArray[np.bool_]:
+        """Whether ``demand * unit <= z`` (``<`` where strict), decided exactly.
 
         Parameters
         ----------
         demand : int64[N] or int64[N, A] with `INFINITE`, or Fractions with ``math.inf``
             In multiples of ``unit``.
+        strict : bool, or bool array of the shape of `demand`
         """
         have = self.numerator if demand.ndim == 1 else self.numerator[:, None]
         if demand.dtype == object or have.dtype == object:
             if demand.dtype != object:
-                demand = np.where(demand >= INFINITE, math.inf, demand.astype(object))
+                exact = demand.astype(object)
+                exact[demand >= INFINITE] = math.inf
+                demand = exact
             scaled = demand * self.denominator
-            return (scaled < have if strict else scaled <= have).astype(bool)
+            return np.where(strict, scaled < have, scaled <= have).astype(bool)
         # For whole numbers q and den: q*den <= n iff q <= floor(n/den), and
         # q*den < n iff q <= ceil(n/den) - 1; the product itself could overflow.
-        most = -(-have // self.denominator) - 1 if strict else have // self.denominator
+        most = np.where(strict, -(-have // self.denominator) - 1, have // self.denominator)
         return np.asarray((demand <= most) & (demand < INFINITE))
 
     @cached_property

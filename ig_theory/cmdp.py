@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ class ConstrainedMDP:
     >>> from ig_theory.builders import from_dict
     >>> model = from_dict({"s": {"go": (1, 2, {"s": 1})}}, initial="s")
     >>> model.S, model.C, int(model.cost[0, 0])
-    (1, 1, 2)
+    (1, 1, 1)
     """
 
     choice_ptr: Ints
@@ -90,28 +91,31 @@ class ConstrainedMDP:
 
     def __post_init__(self) -> None:
         validate(self)
-        for name in (f.name for f in fields(self)):
-            value = getattr(self, name)
+        self._freeze()
+
+    def _freeze(self) -> None:
+        values = [getattr(self, f.name) for f in fields(self)]
+        for value in [*values, *self.labels.values()]:
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
 
     @property
-    def S(self) -> int:  # noqa: N802 - the field's symbol
+    def S(self) -> int:
         """Number of states."""
         return len(self.choice_ptr) - 1
 
     @property
-    def C(self) -> int:  # noqa: N802
+    def C(self) -> int:
         """Number of choices over all states."""
         return len(self.branch_ptr) - 1
 
     @property
-    def B(self) -> int:  # noqa: N802
+    def B(self) -> int:
         """Number of branches over all choices."""
         return len(self.branch_state)
 
     @property
-    def K(self) -> int:  # noqa: N802
+    def K(self) -> int:
         """Number of costs."""
         return int(self.cost.shape[0])
 
@@ -199,12 +203,20 @@ class LatentMDP(ConstrainedMDP):
     readout_bias: Floats | None = None
 
     def __post_init__(self) -> None:
+        validate(self)
         validate_latents(self)
-        policy = self.base_from(self.latent[self.choice_state])
-        if self.branch_prob.dtype == object:
+        with np.errstate(over="ignore", invalid="ignore"):
+            policy: Numbers = self.base_from(self.latent[self.choice_state])
+        if not np.isfinite(policy).all():
+            state = int(self.choice_state[np.flatnonzero(~np.isfinite(policy))[0]])
+            raise ModelError.at(
+                f"base of state {state}", "finite scores readout @ latent", "an overflow",
+                "scale the latents or the readout down",
+            )  # fmt: skip
+        if self.exact:
             policy = _exact_rows(policy, self.choice_ptr)
         object.__setattr__(self, "base", policy)
-        super().__post_init__()
+        self._freeze()
 
     def base_from(self, latent: Floats) -> Floats:
         """The base policy, float64[C], when each choice's state has the given latent [C, D]."""
@@ -219,6 +231,6 @@ class LatentMDP(ConstrainedMDP):
 def _exact_rows(policy: Floats, choice_ptr: Ints) -> Objects:
     """Floats taken as the rationals they are, each state's row scaled to total exactly 1."""
     exact = np.array([Fraction(p) for p in policy], dtype=object)
-    for low, high in zip(choice_ptr[:-1], choice_ptr[1:], strict=True):
+    for low, high in pairwise(choice_ptr):
         exact[low:high] = exact[low:high] / sum(exact[low:high])
     return exact

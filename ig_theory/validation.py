@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -38,12 +39,14 @@ def validate(model: ConstrainedMDP) -> None:
         )  # fmt: skip
     _shape("branch_state", model.branch_state, (branches,), np.int64)
     _shape("terminal", model.terminal, (states,), np.bool_)
-    if model.cost.ndim != 2 or model.cost.shape[0] < 1:
+    rows = np.ndim(model.cost) == 2 and len(model.cost) if _is_array(model.cost) else 0
+    if not rows:
         raise ModelError.at(
-            "cost", "shape [K, C] with K >= 1", model.cost.shape, "add a row of costs, 0 if free"
-        )
-    _shape("cost", model.cost, (model.cost.shape[0], choices), np.int64)
-    exact = model.branch_prob.dtype == object
+            "cost", f"int64 of shape [K, {choices}] with K >= 1", _described(model.cost),
+            "give one row of costs for each cost, 0 where it is free",
+        )  # fmt: skip
+    _shape("cost", model.cost, (int(rows), choices), np.int64)
+    exact = _is_array(model.branch_prob) and model.branch_prob.dtype == object
     for name, length in (("branch_prob", branches), ("reward", choices), ("initial", states)):
         _numbers(name, getattr(model, name), length, exact)
     if model.base is not None:
@@ -61,6 +64,8 @@ def validate(model: ConstrainedMDP) -> None:
 def validate_latents(model: LatentMDP) -> None:
     """Check the latents and the readout of a LatentMDP.
 
+    Everything else must have passed `validate` before.
+
     Raises
     ------
     ModelError
@@ -73,15 +78,19 @@ def validate_latents(model: LatentMDP) -> None:
         )
     if model.action is None:
         raise ModelError.at("action", "one per choice", "none", "say which readout row each reads")
-    if model.latent.ndim != 2 or len(model.latent) != states:
+    width = model.latent.shape[-1] if _is_table(model.latent) else None
+    if width is None or len(model.latent) != states:
         raise ModelError.at(
-            "latent", f"shape [{states}, D]", model.latent.shape, "give one row per state"
-        )
-    if model.readout.ndim != 2 or model.readout.shape[1] != model.latent.shape[1]:
+            "latent", f"float64 of shape [{states}, D]", _described(model.latent),
+            "give one row per state",
+        )  # fmt: skip
+    if not _is_table(model.readout) or model.readout.shape[1] != width:
         raise ModelError.at(
-            "readout", f"shape [V, {model.latent.shape[1]}]", model.readout.shape,
+            "readout", f"float64 of shape [V, {width}]", _described(model.readout),
             "give one row per action, as wide as a latent",
         )  # fmt: skip
+    if model.readout_bias is not None:
+        _shape("readout_bias", model.readout_bias, (len(model.readout),), np.float64)
     for name in ("latent", "readout", "readout_bias"):
         value = getattr(model, name)
         if value is not None and not np.isfinite(value).all():
@@ -89,37 +98,48 @@ def validate_latents(model: LatentMDP) -> None:
             raise ModelError.at(
                 f"{name}{list(place)}", "a finite number", value[place], "repair that entry"
             )
-    if model.readout_bias is not None and model.readout_bias.shape != (len(model.readout),):
-        raise ModelError.at(
-            "readout_bias", f"shape [{len(model.readout)}]", model.readout_bias.shape, "resize it"
-        )
     bad = np.flatnonzero((model.action < 0) | (model.action >= len(model.readout)))
     if len(bad):
         raise ModelError.at(
-            f"action of choice {bad[0]}", f"a readout row, 0..{len(model.readout) - 1}",
-            int(model.action[bad[0]]), "add a readout row or change the action",
+            f"action of {_where(model, choice=int(bad[0]))}",
+            f"a readout row, 0..{len(model.readout) - 1}", int(model.action[bad[0]]),
+            "add a readout row or change the action",
         )  # fmt: skip
 
 
 def _rows(name: str, ptr: np.ndarray, owner: str, item: str) -> None:
-    if not isinstance(ptr, np.ndarray) or ptr.dtype != np.int64 or ptr.ndim != 1 or len(ptr) < 2:
-        got = f"{getattr(ptr, 'dtype', type(ptr).__name__)} of shape {np.shape(ptr)}"
-        raise ModelError.at(name, f"int64, one entry more than {owner}s", got, "build it so")
+    if not _is_array(ptr) or ptr.dtype != np.int64 or ptr.ndim != 1 or len(ptr) < 2:
+        want = f"int64, one entry more than {owner}s (of which there is at least one)"
+        raise ModelError.at(name, want, _described(ptr), "convert it")
     if ptr[0] != 0:
         raise ModelError.at(f"{name}[0]", "0", int(ptr[0]), "start at 0")
-    bad = np.flatnonzero(np.diff(ptr) < 1)
+    bad = np.flatnonzero(ptr[1:] <= ptr[:-1])  # compared: a difference could overflow
     if len(bad):
         raise ModelError.at(
             f"{name}: {owner} {bad[0]}", f"at least one {item}",
-            int(np.diff(ptr)[bad[0]]), f"give the {owner} a {item}",
+            int(ptr[bad[0] + 1]) - int(ptr[bad[0]]), f"give the {owner} a {item}",
         )  # fmt: skip
 
 
+def _is_array(value: object) -> bool:
+    return isinstance(value, np.ndarray)
+
+
+def _is_table(value: np.ndarray) -> bool:
+    return _is_array(value) and value.ndim == 2 and value.dtype == np.float64
+
+
+def _described(value: object) -> str:
+    """What an error says that it got in the place of an array."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} of shape {list(value.shape)}"
+    return f"a {type(value).__name__}"
+
+
 def _shape(name: str, value: object, shape: tuple[int, ...], dtype: type) -> None:
-    got_shape, got_type = np.shape(value), getattr(value, "dtype", type(value).__name__)  # type: ignore[arg-type]  # any object has a numpy shape
-    if not isinstance(value, np.ndarray) or got_shape != shape or got_type != dtype:
+    if not isinstance(value, np.ndarray) or value.shape != shape or value.dtype != dtype:
         want = f"{np.dtype(dtype).name} of shape {list(shape)}"
-        raise ModelError.at(name, want, f"{got_type} of shape {list(got_shape)}", "convert it")
+        raise ModelError.at(name, want, _described(value), "convert or resize it")
 
 
 def _numbers(name: str, value: np.ndarray, length: int, exact: bool) -> None:
@@ -143,11 +163,21 @@ def _optional_names(model: ConstrainedMDP, states: int, choices: int) -> None:
     wanted = {"state_names": states, "choice_names": choices, "cost_names": len(model.cost)}
     for name, length in wanted.items():
         value = getattr(model, name)
-        if value is not None and (len(value) != length or not all(type(v) is str for v in value)):
-            raise ModelError.at(name, f"{length} strings", f"{len(value)} entries", "give them all")
+        if value is None:
+            continue
+        if not isinstance(value, tuple) or len(value) != length:
+            got = f"{type(value).__name__} of {len(value)}" if hasattr(value, "__len__") else value
+            raise ModelError.at(name, f"a tuple of {length} strings", got, "name them all or none")
+        other = next((i for i, v in enumerate(value) if type(v) is not str), None)
+        if other is not None:
+            raise ModelError.at(f"{name}[{other}]", "a string", repr(value[other]), "use str()")
     if model.cost_names is not None and len(set(model.cost_names)) < len(model.cost_names):
         raise ModelError.at("cost_names", "distinct names", model.cost_names, "rename one")
+    if not isinstance(model.labels, Mapping):
+        raise ModelError.at("labels", "a mapping", f"a {type(model.labels).__name__}", "use a dict")
     for name, members in model.labels.items():
+        if type(name) is not str:
+            raise ModelError.at("labels", "names that are strings", repr(name), "use str()")
         _shape(f"label {name!r}", members, (states,), np.bool_)
 
 
@@ -158,7 +188,9 @@ def _scalars(model: ConstrainedMDP) -> None:
         )
     beta = model.reward_discount
     if not isinstance(beta, Fraction) or not 0 < beta <= 1:
-        raise ModelError.at("reward_discount", "a Fraction in (0, 1]", repr(beta), "1 discounts none")
+        raise ModelError.at(
+            "reward_discount", "a Fraction in (0, 1]", repr(beta), "1 discounts none"
+        )
 
 
 def _successors(model: ConstrainedMDP, states: int) -> None:
@@ -191,7 +223,10 @@ def _distributions(model: ConstrainedMDP) -> None:
     for name, value, start in distributions:
         bad = np.flatnonzero((value < 0).astype(bool))
         if len(bad):
-            raise ModelError.at(f"{name}[{bad[0]}]", "a number >= 0", value[bad[0]], "repair it")
+            place = f"state {bad[0]}" if name == "initial" else _where(model, choice=int(bad[0]))
+            raise ModelError.at(
+                f"{name} of {place}", "a probability >= 0", value[bad[0]], "use 0 or more"
+            )
         total = np.add.reduceat(value, start)
         bad = _not_one(total)
         if len(bad):

@@ -1,0 +1,1 @@
+"""Does this guard keep this model within its safety budget almost surely? Exactly."""

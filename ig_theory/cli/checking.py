@@ -1,0 +1,102 @@
+"""What `check` and `demo` share: verify several guards on one model into a study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from ig_theory.cli.output import Progress
+from ig_theory.errors import IGTheoryError
+from ig_theory.report.study import SafeSetPicture, Study, picture
+from ig_theory.verdict import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from ig_theory.cmdp import ConstrainedMDP
+    from ig_theory.constraint import BudgetConstraint
+
+STATE_LIMIT = 2_000_000
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How far verification may go."""
+
+    exact: bool = False
+    state_limit: int = STATE_LIMIT
+    grid: Fraction | None = None
+
+
+def study(
+    guards: Sequence[str],
+    model_name: str,
+    model: ConstrainedMDP,
+    constraints: tuple[BudgetConstraint, ...],
+    effort: Effort,
+    tell: Progress | None = None,
+) -> Study:
+    """Verify each guard; one that cannot be loaded or asked becomes an ERROR and the rest go on."""
+    from ig_theory.verification import Context
+
+    context = Context(model, constraints, state_limit=effort.state_limit, grid=effort.grid)
+    verdicts = []
+    for place, spec in enumerate(guards, start=1):
+        if tell is not None:
+            tell(f"{spec} on {model_name} ({place} of {len(guards)})")
+        verdicts.append(_verdict(spec, model_name, model, constraints, context, effort, tell))
+    return Study(model_name, tuple(verdicts))
+
+
+def with_safe_sets(found: Study, model: ConstrainedMDP) -> Study:
+    """The study with a picture of the safe set of each constraint that has one."""
+    from ig_theory.solvers.minimal_budget import minimal_budget
+
+    pictures: list[SafeSetPicture] = []
+    for constraint in found.constraints:
+        try:
+            drawn = picture(model, constraint, minimal_budget(model, constraint))
+        except IGTheoryError:  # signed costs, say: the verdicts stand without a picture
+            continue
+        if drawn is not None:
+            pictures.append(drawn)
+    return replace(found, safe_sets=tuple(pictures))
+
+
+def _verdict(
+    spec: str,
+    model_name: str,
+    model: ConstrainedMDP,
+    constraints: tuple[BudgetConstraint, ...],
+    context: object,
+    effort: Effort,
+    tell: Progress | None,
+) -> Verdict:
+    from ig_theory.guards import open_guard
+    from ig_theory.verification import verify
+
+    started = perf_counter()
+    name = spec
+    try:
+        name, guard = open_guard(spec, model, constraints)
+        return verify(
+            guard, model, constraints, guard_name=name, model_name=model_name,
+            context=context, exact=effort.exact,
+            progress=None if tell is None else _counted(tell, name),
+        )  # fmt: skip
+    except IGTheoryError as error:
+        return Verdict(
+            name, model_name, constraints, Outcome.ERROR, error=str(error),
+            seconds=perf_counter() - started,
+        )  # fmt: skip
+
+
+def _counted(tell: Progress, name: str) -> Callable[..., None]:
+    """Progress of one verification; whatever is counted is shown behind the guard's name."""
+
+    def update(*counts: object) -> None:
+        shown = " ".join(f"{c:,}" if isinstance(c, int) else str(c) for c in counts)
+        tell(f"{name}: {shown} pairs" if counts else name)
+
+    return update

@@ -1,0 +1,1 @@
+"""Solvers: one file a question, each with two-sided or exact answers."""

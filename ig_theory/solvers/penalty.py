@@ -1,0 +1,95 @@
+"""The penalty MDP M_n of InferenceGuard (THEORY T1): reward while safe, ``-n`` from the first
+violation on.
+
+The successor's budget is priced, the last one ``z_T`` included. Rewards should be shifted so
+that ``0 <= r <= R``. A finite horizon has a threshold n* above which greedy policies are safe
+(T1 iii); an infinite one has none (T1 iv).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from ig_theory.augmentation import BROKEN, DEFAULT_LIMIT, OPEN, Product, every_choice
+from ig_theory.cmdp import ConstrainedMDP, Floats
+from ig_theory.constraint import BudgetConstraint
+from ig_theory.errors import SolverError
+from ig_theory.solvers.base_safety import explore_all
+from ig_theory.solvers.solution import Solution
+from ig_theory.solvers.total_reward import best_total
+
+
+@dataclass(frozen=True, eq=False)
+class PenaltyValue:
+    """V_n on the whole product, and an n-optimal policy."""
+
+    product: Product
+    solution: Solution
+
+
+def penalty_value(
+    model: ConstrainedMDP, constraint: BudgetConstraint, n: float, *, limit: int = DEFAULT_LIMIT
+) -> PenaltyValue:
+    """Solve M_n; once violated, ``-n`` is charged at every remaining time, the last included.
+
+    With an infinite horizon and ``beta = 1`` the charge is made once.
+
+    Raises
+    ------
+    SolverError
+        If more than `limit` pairs are reachable.
+
+    Examples
+    --------
+    >>> from ig_theory.builders import from_dict
+    >>> model = from_dict({"s": {"spend": (1, 1, {"t": 1}), "end": (0, 0, {"t": 1})}}, initial="s")
+    >>> penalty_value(model, BudgetConstraint(0), n=3).solution.lower[0]
+    0.0
+    """
+    product = explore_all(model, (constraint,), every_choice, limit)
+    if not product.complete:
+        raise SolverError.at(
+            "pairs", f"at most {limit}", f"{len(product)} and more", "raise the state limit"
+        )
+    beta = float(model.reward_discount)
+    gain = model.reward.astype(np.float64)[product.choice]
+    gain = gain - beta * np.where(product.broken > 0, _charge(product, n, beta, 1), 0.0)
+    leaf = np.where(_broken_leaf(product), -n, 0.0)
+    alive = np.ones(len(gain), dtype=bool)
+    return PenaltyValue(product, best_total(product, gain, leaf, model.reward_discount, alive))
+
+
+def finite_threshold(model: ConstrainedMDP, horizon: int) -> Fraction:
+    """``n* = R (1 + beta + .. + beta^(T-1)) / (p beta)^T`` of THEORY T1(iii).
+
+    Every greedy policy of M_n with ``n > n*`` is almost surely safe wherever a safe one exists,
+    for rewards in [0, R]; p is the least positive transition probability.
+
+    Examples
+    --------
+    >>> from ig_theory.builders import from_dict
+    >>> model = from_dict({"s": {"go": (1, 2, {"s": 1})}}, initial="s")
+    >>> finite_threshold(model, 3)
+    Fraction(6, 1)
+    """
+    reward = Fraction(model.reward.max())
+    least, beta = Fraction(model.branch_prob.min()), model.reward_discount
+    total = sum((beta**k for k in range(horizon)), Fraction(0))
+    return reward * total / (least * beta) ** horizon
+
+
+def _charge(product: Product, n: float, beta: float, ahead: int) -> Floats:
+    """What a violation at the next time costs, seen from then, float64[M]."""
+    horizon = product.constraints[0].horizon
+    if horizon is None:
+        return np.full(len(product.choice), n / (1 - beta) if beta < 1 else n)
+    left = horizon - product.time[product.choice_node] - ahead
+    total = np.cumsum(beta ** np.arange(horizon + 1))
+    return np.asarray(n * total[left])
+
+
+def _broken_leaf(product: Product) -> np.ndarray:
+    return (product.outcome == BROKEN) | (product.outcome == OPEN)

@@ -1,0 +1,83 @@
+"""Compiled loops of the reward optimum; nodes in one group share their value."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ig_theory.kernels import compiled
+
+
+@compiled
+def optimise(order, start, option_ptr, option, gain, branch_ptr, branch_node, first_prob, prob,
+             group, stay, beta, x, tolerance, most):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Value iteration ``x = max(stay, max_j gain + beta P x)``, component by component.
+
+    `option_ptr` and `option` list the choices of each group. Returns how many components were
+    still moving.
+    """
+    unfinished = 0
+    for part in range(len(start) - 1):
+        low, high = start[part], start[part + 1]
+        for sweep in range(most):
+            moving = False
+            for place in range(low, high):
+                g = order[place]
+                best = stay[g]
+                for o in range(option_ptr[g], option_ptr[g + 1]):
+                    j = option[o]
+                    total = gain[j]
+                    looped = 0.0
+                    shift = first_prob[j] - branch_ptr[j]
+                    for b in range(branch_ptr[j], branch_ptr[j + 1]):
+                        u = group[branch_node[b]]
+                        mass = beta * prob[b + shift]
+                        if u == g:
+                            looped += mass
+                        elif x[u] != 0.0:
+                            total += mass * x[u]
+                    if looped > 0.0:
+                        if looped < 1.0 - 1e-12:
+                            total /= 1.0 - looped
+                        elif total < 0.0:
+                            total = -np.inf
+                    if total > best:
+                        best = total
+                if best != x[g] and not abs(best - x[g]) <= tolerance * (abs(best) + 1e-300):
+                    moving = True
+                x[g] = best
+            if not moving or high - low == 1:
+                break
+        if moving and high - low > 1:
+            unfinished += 1
+    return unfinished
+
+
+@compiled
+def backups(option_ptr, option, gain, branch_ptr, branch_node, first_prob, prob, group, beta, x, out):  # type: ignore[no-untyped-def]  # fmt: skip
+    """``out[o] = gain + beta P x`` of every listed choice."""
+    for g in range(len(option_ptr) - 1):
+        for o in range(option_ptr[g], option_ptr[g + 1]):
+            j = option[o]
+            total = gain[j]
+            shift = first_prob[j] - branch_ptr[j]
+            for b in range(branch_ptr[j], branch_ptr[j + 1]):
+                y = x[group[branch_node[b]]]
+                if y != 0.0:
+                    total += beta * prob[b + shift] * y
+            out[o] = total
+
+
+@compiled
+def inside(part, choice_ptr, alive, branch_ptr, branch_node):  # type: ignore[no-untyped-def]
+    """Take away the choices that leave their node's component; says whether any was."""
+    changed = False
+    for n in range(len(choice_ptr) - 1):
+        for j in range(choice_ptr[n], choice_ptr[n + 1]):
+            if not alive[j]:
+                continue
+            for b in range(branch_ptr[j], branch_ptr[j + 1]):
+                if part[branch_node[b]] != part[n]:
+                    alive[j] = False
+                    changed = True
+                    break
+    return changed

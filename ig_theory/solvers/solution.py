@@ -1,0 +1,42 @@
+"""What a solver returns besides its answer: how it ended, and how good the answer is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Status(Enum):
+    """How a solver ended."""
+
+    EXACT = "exact"
+    """The values are exact rationals."""
+    CERTIFIED = "certified"
+    """The true values lie between the bounds; checked after the fact."""
+    UNCERTIFIED = "not certified"
+    """The check failed; at least one side of the bounds is trivial."""
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Two-sided values of the nodes of a product, and a policy where one was asked for.
+
+    Attributes
+    ----------
+    lower, upper : [N]
+        ``lower <= value <= upper``; float64, or equal Fractions when the status is EXACT.
+    policy : int64[N] or None
+        The chosen product choice of each node; -1 at leaves.
+    status : Status
+    residual : float
+        The largest Bellman error that the bounds account for; 0 if exact.
+    """
+
+    lower: npt.NDArray[np.float64]
+    upper: npt.NDArray[np.float64]
+    policy: npt.NDArray[np.int64] | None
+    status: Status
+    residual: float

@@ -1,0 +1,1 @@
+"""Tools for testing guards: Hypothesis strategies, planted faults."""
