@@ -40,7 +40,7 @@ tests: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m pytest tests/benchmarks -p no:xdist --benchmark
+	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -s
 
 clean:
 	rm -rf $(VENV) $(REPORT) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

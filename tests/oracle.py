@@ -256,11 +256,15 @@ class Game:
             plan.update({n: better[n] for n in changed})
 
     def clipped(self, zs: Budgets) -> Budgets:
-        """The budgets, none above the one from which nothing can be violated (γ < 1)."""
+        """The budgets, none above the one from which nothing can be violated (γ < 1).
+
+        With an infinite horizon a guard is shown these; a free model counts as costing one unit.
+        """
         clipped = []
         for z, c, row in zip(zs, self.constraints, self.rows, strict=True):
-            largest = max(a.costs[row] for choices in self.choices for a in choices)
-            clipped.append(z if c.discount == 1 else min(z, max(largest, 1) / (1 - c.discount)))
+            costs = [a.costs[row] for choices in self.choices for a in choices]
+            largest = max(*costs, self.model.cost_unit)
+            clipped.append(z if c.discount == 1 else min(z, largest / (1 - c.discount)))
         return tuple(clipped)
 
     def safe_options(self, s: int, zs: Budgets) -> Options:

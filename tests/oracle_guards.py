@@ -21,6 +21,7 @@ from ig_theory.verdict import Witness
 
 Row = list[Fraction]
 Policy = Callable[[int, Budgets, int], Row]
+Edges = list[tuple[Fraction, Fraction, Node]]
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,23 @@ def divergence(own: Row, base: Row) -> float:
     return total
 
 
+def acceptance(own: Row, base: Row) -> Row:
+    """P(the guard accepts a choice that the base model sampled): ``min(1, own / base)``.
+
+    A guard that is the base policy up to float rounding (1e-12) accepts everything: no float
+    row is 1/3, and on an endless run the smallest difference would reject surely.
+    """
+    if same(own, base):
+        return [Fraction(1)] * len(own)
+    each = zip(own, base, strict=True)
+    return [Fraction(1) if b == 0 else min(Fraction(1), g / b) for g, b in each]
+
+
+def same(own: Row, base: Row) -> bool:
+    """Whether two rows agree up to float rounding."""
+    return all(abs(g - b) <= b / 10**12 for g, b in zip(own, base, strict=True))
+
+
 def runs(game: Game, policy: Policy, s: int, guard: Policy | None = None) -> Iterator[Run]:
     """All runs from a state; `accepted` is P(the guard accepts every choice of the run)."""
     horizon = game.horizon
@@ -108,7 +126,7 @@ def runs(game: Game, policy: Policy, s: int, guard: Policy | None = None) -> Ite
                 continue
             accepted = run.accepted
             if guard is not None and accepted > 0:
-                accepted *= min(Fraction(1), guard(s, zs, t)[a.place] / p)
+                accepted *= acceptance(guard(s, zs, t), row)[a.place]
             paid = game.after(zs, a)
             for branch, t_state in a.branches:
                 broken = game.broken(paid, game.over(t_state, horizon - t - 1))
@@ -175,7 +193,7 @@ def mean_over(values: dict[int, Fraction], game: Game, chosen: set[int]) -> Frac
     return sum((game.initial[s] * values[s] for s in chosen), Fraction(0)) / total
 
 
-# -- infinite horizon, γ = 1: the finite chain on (state, budgets) --------------------------------
+# -- infinite horizon: the finite chain on (state, budgets) ---------------------------------------
 
 
 def measure_for_ever(
@@ -183,9 +201,11 @@ def measure_for_ever(
     constraints: BudgetConstraint | Sequence[BudgetConstraint],
     guard: Guard,
 ) -> Measured:
-    """The same for an infinite horizon, γ = 1 and costs >= 0, by exact linear equations.
+    """The same for an infinite horizon and costs >= 0, by exact linear equations.
 
-    The reward is given for β < 1. The divergence and the false interventions are left out.
+    γ = 1, or 1/γ whole, so that the clipped budgets are finitely many. The reward is given for
+    β < 1. The divergence is summed in floats; the false interventions are those of the chain
+    that accepts, against the base model's own.
     """
     game = Game(model, constraints)
     own = exact_policy(game, guard)
@@ -206,45 +226,114 @@ def measure_for_ever(
 
         ends = {s: _hit(game, own, s, refused) for s, _ in starts}
         arsp = mean_over(ends, game, {s for s, _ in starts} - unsafe)
-    shortest = shortest_violation(game, own)
-    return Measured(violation, reward, None, shortest, mean_over(hit, game, unsafe), arsp, None)
+    kl = sum(float(p) * _total_divergence(game, own, s) for s, p in starts)
+    wrongly = sum((p * _wrongly(game, own, s) for s, p in starts), Fraction(0))
+    return Measured(
+        violation, reward, kl, shortest_violation(game, own),
+        mean_over(hit, game, unsafe), arsp, wrongly,
+    )  # fmt: skip
+
+
+def _wrongly(game: Game, own: Policy, s: int) -> Fraction:
+    """P(the base run is kept) less P(it is kept and accepted throughout)."""
+    base = base_rows(game)
+    rejected: Node = (-1, ())
+
+    def edges_of(node: Node) -> Edges:
+        row = base(*node, 0)
+        accept = acceptance(own(*node, 0), row)
+        out = [
+            (p * accept[a.place] * b, Fraction(0), (t, game.clipped(game.after(node[1], a))))
+            for a, p in zip(game.choices[node[0]], row, strict=True)
+            for b, t in a.branches
+            if p * accept[a.place] > 0
+        ]
+        return [*out, (1 - sum((p for p, _, _ in out), Fraction(0)), Fraction(0), rejected)]
+
+    broken = _is_broken(game)
+    both = _walk(game, s, edges_of, ends=lambda n: n == rejected)
+    lost = _reach(both, (s, game.clipped(game.start())), lambda n: n == rejected or broken(n))
+    return (1 - _hit(game, base, s, broken)) - (1 - lost)
+
+
+def _total_divergence(game: Game, own: Policy, s: int) -> float:
+    """Expected sum of KL: infinite if what diverges is met for ever, or the base has no mass."""
+    edges, base = chain(game, own, s), base_rows(game)
+    each = {}
+    for node, out in edges.items():
+        row, reference = (own(*node, 0), base(*node, 0)) if out else ([], [])
+        each[node] = 0.0 if same(row, reference) else divergence(row, reference)
+    paying = {n for n in edges if each[n] > 0}
+    able = _able(edges, paying)  # everything else is free for ever
+    if (s, game.clipped(game.start())) not in able:
+        return 0.0
+    escapes = _able(edges, set(edges) - able)
+    if any(each[n] == math.inf for n in edges) or not able <= escapes:
+        return math.inf
+    equations = {n: (Fraction(each[n]), [(p, m) for p, _, m in edges[n]]) for n in able}
+    return float(solve(equations, Fraction(1))[s, game.clipped(game.start())])
+
+
+def base_keeps_for_ever(game: Game, s: int) -> Fraction:
+    """P(the base policy never violates), infinite horizon."""
+    return 1 - _hit(game, base_rows(game), s, _is_broken(game))
 
 
 def _is_broken(game: Game) -> Callable[[Node], bool]:
     return lambda node: game.broken(node[1], game.terminal[node[0]])
 
 
-def chain(game: Game, policy: Policy, s: int) -> dict[Node, list[tuple[Fraction, Fraction, Node]]]:
+def chain(game: Game, policy: Policy, s: int) -> dict[Node, Edges]:
     """Reachable nodes to (probability, reward, next node); ends have no successors."""
-    edges: dict[Node, list[tuple[Fraction, Fraction, Node]]] = {}
-    todo: list[Node] = [(s, game.start())]
+
+    def edges_of(node: Node) -> Edges:
+        out: Edges = []
+        for a, p in zip(game.choices[node[0]], policy(*node, 0), strict=True):
+            paid = game.clipped(game.after(node[1], a))
+            earned = Fraction(0) if game.broken(paid, False) else a.reward
+            out += [(p * b, earned, (t, paid)) for b, t in a.branches if p > 0]
+        return out
+
+    return _walk(game, s, edges_of)
+
+
+def _walk(
+    game: Game,
+    s: int,
+    edges_of: Callable[[Node], Edges],
+    ends: Callable[[Node], bool] = lambda node: False,
+) -> dict[Node, Edges]:
+    edges: dict[Node, Edges] = {}
+    todo: list[Node] = [(s, game.clipped(game.start()))]
     while todo:
         node = todo.pop(0)
         if node in edges:
             continue
-        state, zs = node
-        edges[node] = []
-        if game.terminal[state] or game.broken(zs, False):
-            continue
-        for a, p in zip(game.choices[state], policy(state, zs, 0), strict=True):
-            paid = game.after(zs, a)
-            earned = Fraction(0) if game.broken(paid, False) else a.reward
-            edges[node] += [(p * b, earned, (t, paid)) for b, t in a.branches if p > 0]
+        over = ends(node) or game.terminal[node[0]] or game.broken(node[1], False)
+        edges[node] = [] if over else [e for e in edges_of(node) if e[0] > 0]
         todo += [n for _, _, n in edges[node]]
     return edges
 
 
-def _hit(game: Game, policy: Policy, s: int, target: Callable[[Node], bool]) -> Fraction:
-    """P(the chain ever meets a target): least solution, so only over nodes that can."""
-    edges = chain(game, policy, s)
-    goal = {n for n in edges if target(n)}
+def _able(edges: dict[Node, Edges], goal: set[Node]) -> set[Node]:
+    """The nodes that can come to the goal."""
     able = set(goal)
     while True:
         more = {n for n in edges if n not in able and any(m in able for _, _, m in edges[n])}
         if not more:
-            break
+            return able
         able |= more
-    start = (s, game.start())
+
+
+def _hit(game: Game, policy: Policy, s: int, target: Callable[[Node], bool]) -> Fraction:
+    """P(the chain ever meets a target)."""
+    return _reach(chain(game, policy, s), (s, game.clipped(game.start())), target)
+
+
+def _reach(edges: dict[Node, Edges], start: Node, target: Callable[[Node], bool]) -> Fraction:
+    """The least solution of the reachability equations, so only over nodes that can reach."""
+    goal = {n for n in edges if target(n)}
+    able = _able(edges, goal)
     if start in goal or start not in able:
         return Fraction(int(start in goal))
     equations = {
@@ -263,7 +352,7 @@ def _discounted_reward(game: Game, policy: Policy, s: int) -> Fraction:
         n: (sum((p * r for p, r, _ in out), Fraction(0)), [(p, m) for p, _, m in out])
         for n, out in edges.items()
     }
-    return solve(equations, game.beta)[s, game.start()]
+    return solve(equations, game.beta)[s, game.clipped(game.start())]
 
 
 def shortest_violation(game: Game, policy: Policy, limit: int = 2000) -> int | None:
@@ -271,7 +360,8 @@ def shortest_violation(game: Game, policy: Policy, limit: int = 2000) -> int | N
 
     Works for any discount; None if no node is left to visit.
     """
-    ring = {(s, game.start()) for s, p in enumerate(game.initial) if p > 0}
+    clip = (lambda zs: zs) if game.horizon is not None else game.clipped
+    ring = {(s, clip(game.start())) for s, p in enumerate(game.initial) if p > 0}
     seen: set[tuple[int, Node]] = set()
     time = 0
     while ring:
@@ -286,7 +376,7 @@ def shortest_violation(game: Game, policy: Policy, limit: int = 2000) -> int | N
             row = policy(state, zs, time)
             for a in game.choices[state]:
                 if row[a.place] > 0:
-                    following |= {(t, game.after(zs, a)) for _, t in a.branches}
+                    following |= {(t, clip(game.after(zs, a))) for _, t in a.branches}
         seen |= {(0 if left is None else time, node) for node in ring}
         assert len(seen) <= limit, "too many nodes for the oracle"
         time += 1
@@ -299,7 +389,8 @@ def shortest_violation(game: Game, policy: Policy, limit: int = 2000) -> int | N
 
 def replay(game: Game, guard: Guard, witness: Witness) -> None:
     """Recompute a counterexample step by step; asserts that it happens and violates."""
-    policy, s, zs = exact_policy(game, guard), witness.initial_state, game.start()
+    clip = (lambda zs: zs) if game.horizon is not None else game.clipped
+    policy, s, zs = exact_policy(game, guard), witness.initial_state, clip(game.start())
     assert game.initial[s] > 0
     assert witness.initial_budgets == zs
     probability = game.initial[s]
@@ -315,7 +406,7 @@ def replay(game: Game, guard: Guard, witness: Witness) -> None:
         branches = [p for p, successor in choice.branches if successor == step.next_state]
         assert branches, "the choice never leads there"
         assert step.costs == tuple(choice.costs[row] for row in game.rows)
-        s, zs = step.next_state, game.after(zs, choice)
+        s, zs = step.next_state, clip(game.after(zs, choice))
         assert step.budgets == zs
         ways = {mass * p for p in [*branches, sum(branches)]}
         assert any(_near(step.probability, way) for way in ways)

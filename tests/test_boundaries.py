@@ -11,6 +11,7 @@ from ig_theory.checker import check_certificate
 from ig_theory.cmdp import ConstrainedMDP
 from ig_theory.constraint import BudgetConstraint
 from ig_theory.guard import GuardView
+from ig_theory.guards import open_guard
 from ig_theory.solvers.minimal_budget import minimal_budget
 from ig_theory.testing.assembly import Part, assemble, shares
 from ig_theory.testing.planted_faults import toll
@@ -66,7 +67,8 @@ def test_the_decimal_trap(budget, boundary, outcome, horizon):
     assert verdict.outcome is outcome
     if outcome is VIOLATED:
         assert len(verdict.witness.steps) == 3
-        assert verdict.violation.lower == verdict.violation.upper == 1
+        assert verdict.violation.lower > 1 - 1e-9
+        assert verdict.violation.upper == 1
 
 
 @pytest.mark.parametrize("boundary", ["closed", "open"])
@@ -96,7 +98,8 @@ def test_no_budget_and_no_cost(boundary, outcome, gamma, horizon):
     assert verdict.outcome is outcome
     if outcome is VIOLATED:
         assert verdict.witness.steps == ()
-        assert verdict.violation == Bounds(1, 1)
+        assert verdict.violation.lower > 1 - 1e-9
+        assert verdict.violation.upper == 1
 
 
 @pytest.mark.parametrize("gamma", ["1", "1/2", "9/10"])
@@ -192,3 +195,44 @@ def test_zero_cost_cycles_demand_nothing_and_costly_ones_everything():
     verdict = check(model, BudgetConstraint(100))
     assert verdict.outcome is VIOLATED
     assert len(verdict.witness.steps) == 99  # 3 once, then 98 times 1
+
+
+@pytest.mark.parametrize("scope", ["anytime", "terminal"])
+def test_the_violating_step_earns_nothing_in_either_scope(scope):
+    once = assemble([[((1,), 1, ((1, 0),))]], terminal=[False], initial=[Fraction(1)])
+    constraint = BudgetConstraint(1, 1, "closed", scope, horizon=2)
+    verdict = verify(base, once, constraint, exact=True)
+    assert verdict.outcome is VIOLATED
+    assert verdict.reward == Bounds(1, 1)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_thirds_lie_within_their_float_bounds(exact):
+    loops: list[list[Part]] = [[((0,), 0, ((1, s),))] for s in range(3)]
+    model = assemble(
+        loops,
+        terminal=[True] * 3,
+        initial=shares([1, 1, 1]),
+        exact=exact,
+        labels={"refusal": np.array([False, False, True])},
+    )
+    arsp = verify(base, model, BudgetConstraint(0)).arsp
+    assert arsp is not None
+    assert arsp.lower <= Fraction(1, 3) <= arsp.upper
+
+
+@pytest.mark.parametrize("boundary", ["closed", "open"])
+def test_a_certificate_from_the_grid_checks(boundary):
+    """Few pairs allowed and γ = 9/10: the directed grid decides, and its proof must hold too."""
+    both = ((1, 0), (1, 1))
+    model = assemble(
+        [[((2,), 0, both), ((0,), 0, ((1, 1),))], [((0,), 0, both), ((1,), 0, both)]],
+        terminal=[False, False],
+        initial=shares([1, 0]),
+        cost_unit=Fraction(1, 10),
+    )
+    constraint = BudgetConstraint("2/5", "9/10", boundary)
+    guard = open_guard("shield", model, constraint)[1]
+    verdict = verify(guard, model, constraint, state_limit=200, grid=Fraction(1, 10))
+    assert verdict.outcome is SAFE
+    check_certificate(verdict.certificate, model)

@@ -56,8 +56,8 @@ def test_the_error_names_the_state_and_the_budget_where_it_happened():
     case = PLANTED["tracks-in-floats"]
     model = case.model()
     verdict = verify(case.factory(model, case.constraint), model, case.constraint)
-    assert "state 2" in verdict.error
-    assert "1/10" in verdict.error
+    assert "state 1" in verdict.error
+    assert "1/5" in verdict.error
 
 
 @pytest.mark.parametrize("name", sorted(PLANTED))

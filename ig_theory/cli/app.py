@@ -116,6 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         code = _app()(given, prog_name="ig-theory", standalone_mode=False)
+        if code == INTERRUPTED:  # some versions of typer return it
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)

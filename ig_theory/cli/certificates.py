@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json as json_module
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ig_theory.cli.options import JsonOption, ModelOption, option
-from ig_theory.cli.output import print_json
+from ig_theory.cli.output import console, print_json
 from ig_theory.errors import CertificateError, IGTheoryError
+
+if TYPE_CHECKING:
+    from ig_theory.constraint import BudgetConstraint
 
 CertificateArgument = Annotated[
     Path, typer.Argument(help="A certificate that check --report wrote.", metavar="CERT")
@@ -74,5 +78,61 @@ def replay(
     ] = None,
     json: JsonOption = False,
 ) -> int:
-    """Walk through a counterexample step by step, with the budget after each."""
-    raise NotImplementedError
+    """Walk through a counterexample step by step, with the budget after each.
+
+    With --guard, fails if that guard would not take one of the steps.
+    """
+    from ig_theory.checker import check_certificate
+    from ig_theory.guards import open_guard
+    from ig_theory.io.catalogue import open_model
+    from ig_theory.replay import replay as walk
+
+    found = read_certificate(certificate)
+    opened = open_model(needed(model))
+    claim = check_certificate(found, opened)
+    asked = None
+    if guard is not None:
+        asked = open_guard(guard, opened, constraints_of(found))[1]
+    rows = [asdict(row) for row in walk(found, opened, asked)]
+    if json:
+        steps = [{key: _plain(value) for key, value in row.items()} for row in rows]
+        print_json({"claim": claim.sentence, "guard": guard, "steps": steps})
+        return 0
+    print(f"{claim.sentence}")
+    _show(rows)
+    return 0
+
+
+def constraints_of(certificate: dict[str, Any]) -> tuple[BudgetConstraint, ...]:
+    """The constraints that a certificate, already checked, is about."""
+    from ig_theory.constraint import BudgetConstraint
+
+    return tuple(BudgetConstraint(**entry) for entry in certificate["constraints"])
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from ig_theory.report.numbers import short
+    from ig_theory.report.table import number
+
+    asked = any(row["guard_probability"] is not None for row in rows)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for head in ("t", "state", "choice", "cost", "z after", "p", *(["p now"] if asked else [])):
+        table.add_column(head, justify="left" if head in ("state", "choice") else "right")
+    for row in rows:
+        chances = [row["probability"], *([row["guard_probability"]] if asked else [])]
+        table.add_row(
+            str(row["time"]),
+            escape(row["state"]),
+            escape(row["choice"]),
+            ", ".join(map(number, row["costs"])),
+            ", ".join(map(number, row["budgets"])),
+            *map(short, chances),
+        )
+    console().print(table)
+
+
+def _plain(value: Any) -> Any:
+    return [str(item) for item in value] if isinstance(value, tuple) else value

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from ig_theory.cli.checking import STATE_LIMIT, Effort, study, with_safe_sets
 from ig_theory.cli.listing import guard_lines, model_lines
 from ig_theory.cli.options import (
+    STATE_LIMIT,
     BoundaryOption,
     BudgetOption,
     ConstraintOption,
@@ -26,7 +26,6 @@ from ig_theory.cli.options import (
     read_constraints,
 )
 from ig_theory.cli.output import print_json, print_study, progress
-from ig_theory.cli.reporting import report_study
 from ig_theory.errors import IGTheoryError
 
 
@@ -53,6 +52,8 @@ def check(
     """Verify guards on a model: a proof, or a run that breaks the budget; and the price."""
     if model is None or not guards:
         return _say_what_is_missing(model, guards, json)
+    from ig_theory.cli.checking import Effort, study, with_safe_sets
+    from ig_theory.cli.reporting import report_study
     from ig_theory.constraint import rational
     from ig_theory.io.catalogue import open_model
 

@@ -6,18 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from time import perf_counter
-from typing import TYPE_CHECKING
 
+from ig_theory.cli.options import STATE_LIMIT
 from ig_theory.cli.output import Progress
+from ig_theory.cmdp import ConstrainedMDP
+from ig_theory.constraint import BudgetConstraint
 from ig_theory.errors import IGTheoryError
+from ig_theory.guards import open_guard
 from ig_theory.report.study import SafeSetPicture, Study, picture
+from ig_theory.solvers.minimal_budget import minimal_budget
 from ig_theory.verdict import Outcome, Verdict
-
-if TYPE_CHECKING:
-    from ig_theory.cmdp import ConstrainedMDP
-    from ig_theory.constraint import BudgetConstraint
-
-STATE_LIMIT = 2_000_000
+from ig_theory.verification import Context, verify
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,6 @@ def study(
     tell: Progress | None = None,
 ) -> Study:
     """Verify each guard; one that cannot be loaded or asked becomes an ERROR and the rest go on."""
-    from ig_theory.verification import Context
-
     context = Context(model, constraints, state_limit=effort.state_limit, grid=effort.grid)
     verdicts = []
     for place, spec in enumerate(guards, start=1):
@@ -51,8 +48,6 @@ def study(
 
 def with_safe_sets(found: Study, model: ConstrainedMDP) -> Study:
     """The study with a picture of the safe set of each constraint that has one."""
-    from ig_theory.solvers.minimal_budget import minimal_budget
-
     pictures: list[SafeSetPicture] = []
     for constraint in found.constraints:
         try:
@@ -69,13 +64,10 @@ def _verdict(
     model_name: str,
     model: ConstrainedMDP,
     constraints: tuple[BudgetConstraint, ...],
-    context: object,
+    context: Context,
     effort: Effort,
     tell: Progress | None,
 ) -> Verdict:
-    from ig_theory.guards import open_guard
-    from ig_theory.verification import verify
-
     started = perf_counter()
     name = spec
     try:

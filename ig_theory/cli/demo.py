@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ig_theory.cli.checking import Effort, study, with_safe_sets
 from ig_theory.cli.options import JsonOption, QuietOption, ReportOption
 from ig_theory.cli.output import Progress, print_json, print_study, progress
-from ig_theory.cli.reporting import report_study
 from ig_theory.verdict import Outcome
 
 if TYPE_CHECKING:
     from ig_theory.report.study import Study
 
-TOUR = (("jailbreak-dialogue", "3"), ("frozenlake", "0"))
+TOUR = (("jailbreak-dialogue", "3"), ("frozenlake:8x8", "0"))
 """Models and budgets of the tour."""
 
 
@@ -25,6 +23,8 @@ def demo(
 
     Exits with 0 although some of these guards are unsafe: that is the point of the tour.
     """
+    from ig_theory.cli.reporting import report_study
+
     with progress(quiet or json) as tell:
         found = tour(tell)
     outcome = report_study(found, report)
@@ -40,6 +40,7 @@ def demo(
 
 def tour(tell: Progress | None = None) -> list[Study]:
     """The studies of the tour, one a model."""
+    from ig_theory.cli.checking import Effort, study, with_safe_sets
     from ig_theory.constraint import BudgetConstraint
     from ig_theory.guards import BUILT_IN
     from ig_theory.io.catalogue import open_model

@@ -44,7 +44,7 @@ ScopeOption = Annotated[
     str, option("--scope", "When the budget is judged.", metavar="anytime|terminal")
 ]
 HorizonOption = Annotated[
-    int | None, option("--horizon", "Number of steps; endless if absent.", metavar="T")
+    str | None, option("--horizon", "Number of steps; endless if absent.", metavar="T")
 ]
 CostOption = Annotated[str, option("--cost", "Which cost: an index or a name.", metavar="COST")]
 ConstraintOption = Annotated[
@@ -71,6 +71,9 @@ GridOption = Annotated[
 ]
 ExactOption = Annotated[bool, option("--exact", "Probabilities as exact fractions (slower).")]
 SeedOption = Annotated[int, option("--seed", "Seed of the random numbers.", min=0)]
+
+STATE_LIMIT = 2_000_000
+"""Pairs that are held exactly unless told otherwise."""
 
 KEYS = ("budget", "discount", "boundary", "scope", "cost", "horizon")
 
@@ -115,9 +118,11 @@ def _constraint(text: str, defaults: dict[str, Any]) -> BudgetConstraint:
         raise ConstraintError.at("--budget", "a number", "none", "give it like --budget 3")
     cost = str(values.pop("cost", "0"))
     horizon = values.pop("horizon", None)
-    if isinstance(horizon, str):
-        horizon = _whole(horizon)
-    return BudgetConstraint(**values, cost=int(cost) if cost.isdecimal() else cost, horizon=horizon)
+    return BudgetConstraint(
+        **values,
+        cost=int(cost) if cost.isdecimal() else cost,
+        horizon=None if horizon is None else _whole(horizon),
+    )
 
 
 def _whole(text: str) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ig_theory.report.as_json import document
 from ig_theory.report.numbers import JSON
 from ig_theory.report.study import Study
+from ig_theory.report.write import write_report
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,6 @@ def report_study(studies: Sequence[Study], directory: Path | None) -> Reported:
     paths: list[str | None] = []
     said = ""
     if directory is not None:
-        from ig_theory.report.write import write_report
-
         names = write_report(directory, studies, metadata.version("ig-theory"))
         paths = [None if name is None else str(directory / name) for name in names]
         said = f"report: {directory / 'report.html'}"

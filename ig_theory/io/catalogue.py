@@ -46,6 +46,10 @@ def open_model(spec: str) -> ConstrainedMDP:
         if callable(made):
             made = _call(made, spec, parameters)
         return _checked(made, spec)
+    if spec.endswith(".py"):
+        raise ModelError.at(
+            f"model {spec!r}", "path.py:name", "no name", f"say which: {spec}:model, for instance"
+        )
     if spec.endswith((".json", ".npz")) or _is_path(spec):
         return load_model(spec)
     name, _, parameters = spec.partition(":")

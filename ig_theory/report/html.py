@@ -96,7 +96,7 @@ def _row(verdict: Verdict, certificate: str | None) -> dict[str, Any]:
         "reward": quantity(verdict.reward),
         "regret": quantity(verdict.regret),
         "kl": quantity(verdict.kl),
-        "kl_ratio": "–" if verdict.kl_ratio is None else short(verdict.kl_ratio, 3),
+        "kl_ratio": "–" if verdict.kl_ratio is None else short(verdict.kl_ratio, 3, near_one=False),
         "urup": chance(verdict.urup),
         "arsp": chance(verdict.arsp),
         "false_interventions": chance(verdict.false_interventions),

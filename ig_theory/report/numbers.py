@@ -12,7 +12,7 @@ from ig_theory.verdict import Bounds, Number
 LONGEST_EXACT = 10_000
 """Bits of the longest rational that is written out in full, about 3000 digits."""
 
-NEGLIGIBLE = 1e-9
+NEGLIGIBLE = 1e-8
 """Rewards and divergences nearer to 0 than this are shown as 0; probabilities never are."""
 
 JSON = dict[str, Any]
@@ -60,8 +60,10 @@ def json_bounds(bounds: Bounds | None) -> JSON | None:
     return {"lower": json_number(down), "upper": json_number(up), "exact": None}
 
 
-def short(number: Number, digits: int = 4) -> str:
+def short(number: Number, digits: int = 4, near_one: bool = True) -> str:
     """A number in a few digits; only 0 is written 0, and only 1 is written 1.
+
+    With `near_one` false, what rounds to 1 is written 1: no harm in a reward.
 
     Examples
     --------
@@ -82,7 +84,7 @@ def short(number: Number, digits: int = 4) -> str:
             else ("<1e-300" if number > 0 else ">-1e-300")
         )
     text = f"{value:.{digits}g}"
-    if text == "1" and number != 1:
+    if near_one and text == "1" and number != 1:
         return f">0.{'9' * digits}" if number < 1 else f"{value:.{digits - 1}f}"
     return text if "e" not in text else f"{value:.{digits - 1}e}"
 
@@ -99,7 +101,7 @@ def chance(bounds: Bounds | None, digits: int = 4) -> str:
         return "–"
     if bounds.lower == 0 < bounds.upper:
         return f"≤{short(bounds.upper, digits)}"
-    return _interval(bounds, digits)
+    return _interval(bounds, digits, True)
 
 
 def quantity(bounds: Bounds | None, digits: int = 4) -> str:
@@ -112,12 +114,13 @@ def quantity(bounds: Bounds | None, digits: int = 4) -> str:
         return "–"
     if max(abs(float(bounds.lower)), abs(float(bounds.upper))) < NEGLIGIBLE:
         return "0"
-    return _interval(bounds, digits)
+    return _interval(bounds, digits, False)
 
 
-def _interval(bounds: Bounds, digits: int) -> str:
-    lower, upper = short(bounds.lower, digits), short(bounds.upper, digits)
+def _interval(bounds: Bounds, digits: int, near_one: bool) -> str:
+    lower, upper = (short(end, digits, near_one) for end in (bounds.lower, bounds.upper))
     near = bounds.width <= 10.0**-digits * max(1.0, abs(bounds.middle))
     if lower == upper or near:
-        return short(bounds.lower if bounds.lower == bounds.upper else bounds.middle, digits)
+        known = bounds.lower == bounds.upper
+        return short(bounds.lower if known else bounds.middle, digits, near_one)
     return f"{lower}..{upper}"

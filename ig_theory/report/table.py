@@ -143,7 +143,7 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
         quantity(verdict.reward, 3),
         quantity(verdict.regret, 3),
         quantity(verdict.kl, 3),
-        "–" if verdict.kl_ratio is None else short(verdict.kl_ratio, 3),
+        "–" if verdict.kl_ratio is None else short(verdict.kl_ratio, 3, near_one=False),
         chance(verdict.urup, 3),
         chance(verdict.arsp, 3),
         chance(verdict.false_interventions, 3),

@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ig_theory.certificate import write_certificate
 from ig_theory.report.as_json import document
-from ig_theory.report.files import write_whole
+from ig_theory.report.files import replacing, write_whole
 from ig_theory.report.html import html_report
 from ig_theory.report.junit import junit_xml
 from ig_theory.report.study import Study
@@ -31,19 +32,13 @@ def write_report(directory: Path, studies: Sequence[Study], version: str) -> lis
     names = certificate_names(studies)
     for verdict, name in zip(verdicts, names, strict=True):
         if name is not None and verdict.certificate is not None:
-            write_certificate_file(verdict.certificate, directory / name)
+            with replacing(directory / name) as temporary:
+                write_certificate(verdict.certificate, temporary)
     found = json.dumps(document(verdicts, names), indent=2, allow_nan=False, ensure_ascii=False)
     write_whole(directory / "verdict.json", f"{found}\n")
     write_whole(directory / "junit.xml", junit_xml(studies))
     write_whole(directory / "report.html", html_report(studies, version, names))
     return names
-
-
-def write_certificate_file(certificate: dict[str, object], path: Path) -> None:
-    """Write one certificate as JSON."""
-    from ig_theory.certificate import write_certificate
-
-    write_certificate(certificate, path)
 
 
 def certificate_names(studies: Sequence[Study]) -> list[str | None]:

@@ -222,7 +222,7 @@ class DividesByNothing(TableShield):
 
 
 class TracksInFloats(TableShield):
-    """Subtracts the costs from a float: 0.3 - 0.1 - 0.1 - 0.1 < 0, and it permits nothing."""
+    """Subtracts the costs from a float: 0.3 - 0.1 < 0.2, and it permits nothing."""
 
     def budget(self, view: GuardView, row: int) -> Fraction:
         spent = self.constraint.budget - super().budget(view, row)
@@ -230,6 +230,9 @@ class TracksInFloats(TableShield):
         for _ in range(int(spent / self.model.cost_unit)):
             z -= float(self.model.cost_unit)
         return Fraction(z)
+
+    def covers(self, z: Fraction, need: Demand) -> bool:
+        return float(need) <= float(z)
 
     def at_a_loss(self, view: GuardView, row: int) -> Floats:
         return np.zeros(int(view.enabled[row].sum()))

@@ -100,6 +100,7 @@ def test_gymnasium_models_are_in_the_catalogue() -> None:
         ("frozenlake:hole_cost=cheap", ["cost of tile 'H'", "'cheap'"]),
         ("nowhere.json", ["nowhere.json", "no such file"]),
         ("nowhere.py:model", ["nowhere.py", "a Python file", "No such file"]),
+        ("models.py", ["path.py:name", "no name", "models.py:model"]),
         ("a\x00b", ["one of"]),
     ],
 )

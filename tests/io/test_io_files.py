@@ -243,6 +243,55 @@ def test_malformed_latent_json(path: str, value: Any, said: list[str]) -> None:
         assert part in str(refusal.value)
 
 
+JUNK: list[Any] = [
+    None,
+    True,
+    -1,
+    0.5,
+    10**30,
+    "",
+    "1/3",
+    [],
+    [[]],
+    {},
+    {"a": 1},
+    [1, "x"],
+    ["1/2"],
+]
+
+
+def _places(item: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    steps = (
+        item.items()
+        if isinstance(item, dict)
+        else enumerate(item)
+        if isinstance(item, list)
+        else ()
+    )
+    return [way, *(place for key, value in steps for place in _places(value, (*way, key)))]
+
+
+@pytest.mark.parametrize("make", [example, latent_example])
+def test_junk_in_any_place_gives_a_model_or_one_clear_error(
+    make: Callable[[], ConstrainedMDP],
+) -> None:
+    whole = json.loads(json_format.encode(make()))
+    refused: list[str] = []
+    for *way, last in _places(whole)[1:]:
+        for junk in JUNK:
+            model = copy.deepcopy(whole)
+            item = model
+            for step in way:
+                item = item[step]
+            item[last] = junk
+            try:
+                json_format.decode(json.dumps(model).encode())
+            except ModelError as refusal:
+                refused.append(str(refusal))
+    assert len(refused) > 500
+    assert all("want" in message and "\n" not in message for message in refused)
+
+
 def test_nan_and_repeated_keys_are_refused() -> None:
     text = json_format.encode(example(exact=False))
     with pytest.raises(ModelError, match="finite numbers, got NaN"):
@@ -346,6 +395,24 @@ def test_saving_leaves_no_draft_and_keeps_the_old_file_when_it_fails(tmp_path: P
     with pytest.raises(ModelError, match="a place to write to"):
         save_model(example(), tmp_path / "taken.json")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model.json", "taken.json"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_write_that_fails_midway_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    file = tmp_path / "model.json"
+    save_model(example(), file)
+    before = file.read_bytes()
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(f"os.{step}", full)
+    with pytest.raises(ModelError, match=r"model\.json: .* No space left on device"):
+        save_model(example(exact=False), file)
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_neither_format_changes_the_model() -> None:
