@@ -28,7 +28,7 @@ RUNNING, KEPT, BROKEN, OPEN = 0, 1, 2, 3
 Policy = Callable[[GuardView], npt.NDArray[Any]]
 """Weights [N, A] of a batch of situations; choices with weight 0 are not followed."""
 
-DEFAULT_LIMIT = 2_000_000
+DEFAULT_LIMIT = 6_000_000
 """How many pairs an exploration may find unless told otherwise."""
 
 _CHUNK = 1 << 15

@@ -19,7 +19,6 @@ import hashlib
 import json
 import math
 import os
-import tempfile
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from ig_theory.augmentation import Product
 from ig_theory.budget import INFINITE
 from ig_theory.cmdp import ConstrainedMDP
 from ig_theory.constraint import BudgetConstraint
+from ig_theory.errors import CertificateError
 from ig_theory.fingerprint import model_hash
 from ig_theory.solvers.minimal_budget import SafeSet
 from ig_theory.tracker import BracketTracker, ExactTracker
@@ -111,30 +111,37 @@ def violation_certificate(
 def write_certificate(certificate: dict[str, Any], path: str | Path) -> None:
     """Write as JSON; the file is whole or absent, never half written."""
     path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with part.open("w", encoding="utf-8") as file:
             json.dump(certificate, file, separators=(",", ":"))
             file.write("\n")
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        part.replace(path)
+    except OSError as error:
+        raise CertificateError.at(
+            str(path), "a place to write to", error.strerror or error, "choose another folder"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _pairs(product: Product, guard: str, per_unit: int | None) -> dict[str, Any]:
     model = product.model
     shown = product.store.shown(np.arange(len(product.store)))
     unit = model.cost_unit
-    used, place = np.unique(product.budget, return_inverse=True)
-    budgets = [[str(b.value(int(i)) / unit) for b in shown] for i in used]
+    vectors = [tuple(str(b.value(i) / unit) for b in shown) for i in range(len(product.store))]
+    used = sorted({vectors[i] for i in product.budget.tolist()})
+    number = {vector: i for i, vector in enumerate(used)}
+    place = [number[vectors[i]] for i in product.budget.tolist()]
     times = product.time.tolist() if product.timed else None
     places = product.place.tolist()
     ptr = product.choice_ptr.tolist()
-    pairs = [
-        [state, budget, None if times is None else times[n], places[ptr[n] : ptr[n + 1]]]
-        for n, (state, budget) in enumerate(zip(product.state.tolist(), place.tolist(), strict=True))
-    ]
+    # Pairs of a bracket that share their lower end are one pair: the guard sees the same.
+    listed: dict[tuple[int, int, int | None], list[int]] = {}
+    for n, (state, budget) in enumerate(zip(product.state.tolist(), place, strict=True)):
+        key = state, budget, None if times is None else times[n]
+        listed[key] = places[ptr[n] : ptr[n + 1]]
+    pairs = [[*key, choices] for key, choices in listed.items()]
     clips = [
         str(t.clip) if isinstance(t, ExactTracker) and t.clip != math.inf else None
         for t in product.store.trackers
@@ -145,7 +152,7 @@ def _pairs(product: Product, guard: str, per_unit: int | None) -> dict[str, Any]
     grids = [
         per_unit if isinstance(t, BracketTracker) else None for t in product.store.trackers
     ]
-    body = {"kind": "pairs", "clip": clips, "grid": grids, "budgets": budgets, "pairs": pairs}
+    body = {"kind": "pairs", "clip": clips, "grid": grids, "budgets": [list(v) for v in used], "pairs": pairs}
     return _sealed(model, product.constraints, guard, body)
 
 

@@ -135,21 +135,47 @@ def components(edge_ptr, edge_node, alive):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def leap(moved, share):  # type: ignore[no-untyped-def]
+    """How far to extrapolate a geometric series: the factor of the last move (Aitken).
+
+    `moved` holds the sizes of the last three moves, newest last. 0 while their ratio has not
+    settled, `share` of the full step else.
+    """
+    if moved[0] <= 0.0 or moved[1] <= 0.0 or moved[2] <= 0.0:
+        return 0.0
+    older, newer = moved[1] / moved[0], moved[2] / moved[1]
+    if not (0.3 < newer < 1.0) or abs(newer - older) > 0.02 * (1.0 - newer):
+        return 0.0
+    return share * newer / (1.0 - newer)
+
+
+@compiled
 def linear(order, start, choice_ptr, weight, branch_ptr, branch_node, first_prob, prob,
            constant, fixed, beta, x, tolerance, most):  # type: ignore[no-untyped-def]  # fmt: skip
     """Solve ``x = constant + beta * sum weight * P x`` component by component, in place.
 
-    Gauss-Seidel inside a component until no entry moves by more than `tolerance` relative to
-    its size, at most `most` times. Rows with ``fixed`` keep their `x`. Returns the number of
-    components that were still moving.
+    Gauss-Seidel inside a component, with extrapolation once the moves shrink geometrically (a
+    component that is left rarely has one slow mode), until no entry moves by more than
+    `tolerance` relative to its size, at most `most` times. Rows with ``fixed`` keep their `x`.
+    Returns the number of components that were still moving.
     """
     unfinished = 0
     columns = x.shape[1]
     fresh = np.empty(columns)
+    widest = 0
+    for part in range(len(start) - 1):
+        widest = max(widest, start[part + 1] - start[part])
+    step = np.zeros((widest, columns))
+    moved = np.zeros((columns, 3))
     for part in range(len(start) - 1):
         low, high = start[part], start[part + 1]
-        for sweep in range(most):
+        moved[:] = 0.0
+        moving = False
+        for _ in range(most):
             moving = False
+            moved[:, 0] = moved[:, 1]
+            moved[:, 1] = moved[:, 2]
+            moved[:, 2] = 0.0
             for place in range(low, high):
                 n = order[place]
                 if fixed[n]:
@@ -161,22 +187,37 @@ def linear(order, start, choice_ptr, weight, branch_ptr, branch_node, first_prob
                     if weight[j] == 0.0:
                         continue
                     shift = first_prob[j] - branch_ptr[j]
+                    scale = beta * weight[j]
                     for b in range(branch_ptr[j], branch_ptr[j + 1]):
-                        mass = beta * weight[j] * prob[b + shift]
-                        if branch_node[b] == n:
+                        mass = scale * prob[b + shift]
+                        u = branch_node[b]
+                        if u == n:
                             looped += mass
                             continue
                         for k in range(columns):
-                            y = x[branch_node[b], k]
+                            y = x[u, k]
                             if y != 0.0:
                                 fresh[k] += mass * y
                 for k in range(columns):
                     y = fresh[k] / (1.0 - looped) if looped > 0.0 else fresh[k]
-                    if y != x[n, k] and not abs(y - x[n, k]) <= tolerance * (abs(y) + 1e-300):
+                    old = x[n, k]
+                    if y != old and not abs(y - old) <= tolerance * abs(y):
                         moving = True
+                    if y != old and abs(y) != np.inf and abs(old) != np.inf:
+                        step[place - low, k] = y - old
+                        moved[k, 2] += abs(y - old)
+                    else:
+                        step[place - low, k] = 0.0
                     x[n, k] = y
             if not moving or high - low == 1:
                 break
+            for k in range(columns):
+                factor = leap(moved[k], 1.0)
+                if factor > 2.0:
+                    for place in range(low, high):
+                        if not fixed[order[place]]:
+                            x[order[place], k] += factor * step[place - low, k]
+                    moved[k] = 0.0
         if moving and high - low > 1:
             unfinished += 1
     return unfinished

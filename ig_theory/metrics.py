@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 
 from ig_theory.augmentation import BROKEN, OPEN, RUNNING, Product
+from ig_theory.augmentation import KEPT as ENDED
 from ig_theory.chain import (
     ROUNDING,
+    Parts,
+    components,
     evaluate,
     evaluate_exact,
     exact_weights,
@@ -23,7 +26,7 @@ from ig_theory.errors import SolverError
 from ig_theory.solvers.least_intrusive import differs, divergence
 from ig_theory.verdict import Bounds
 
-PLOTTED_STEPS = 400
+PLOTTED_STEPS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,14 +38,14 @@ class ChainMetrics:
 
     reaches: bool
     violation: Bounds
-    reward: Bounds
-    kl: Bounds
+    reward: Bounds | None
+    kl: Bounds | None
     urup: Bounds | None
     arsp: Bounds | None
     violation_by_time: tuple[float, ...]
 
 
-def measure(product: Product, unsafe_prompt: Bools, exact: bool) -> ChainMetrics:
+def measure(product: Product, unsafe_prompt: Bools, exact: bool, price: bool = True) -> ChainMetrics:
     """Evaluate a guard's chain.
 
     Parameters
@@ -54,49 +57,83 @@ def measure(product: Product, unsafe_prompt: Bools, exact: bool) -> ChainMetrics
     exact
         Give violation and reward as Fractions where elimination is feasible (the model must be
         in exact mode).
+    price
+        Whether to evaluate reward, divergence and abstentions too.
     """
     model, beta = product.model, float(product.model.reward_discount)
-    weight = product.weight / np.bincount(
-        product.choice_node, weights=product.weight, minlength=len(product)
-    )[product.choice_node]
+    weight = product.weight / _at_nodes(product, product.weight)[product.choice_node]
     unsettled = product.outcome == OPEN
-    broken = product.outcome == BROKEN
-    breaking = _at_nodes(product, np.where(product.broken > 0, weight, 0.0))
-    refusal = model.labels.get("refusal", np.zeros(model.S, dtype=bool))
-    refused = (product.outcome != RUNNING) & ~broken & ~unsettled & refusal[product.state]
-    plain = np.stack(
-        [
-            np.where(broken, 1.0, breaking), np.where(broken | unsettled, 1.0, breaking),
-            refused.astype(float), (refused | unsettled).astype(float),
-        ], axis=1,
-    )  # fmt: skip
-    chance = evaluate(product, plain, 1.0, weight)
-    kl_node = divergence(product, weight)
-    kl = evaluate(
-        product, np.stack([kl_node, np.where(unsettled, math.inf, kl_node)], axis=1), 1.0, weight
-    )
-    gain = model.reward.astype(np.float64)[product.choice]
-    earned = _at_nodes(product, weight * gain * product.kept_share)
-    low, high = reward_bounds_after(product, beta)
-    rewards = np.stack([np.where(unsettled, low, earned), np.where(unsettled, high, earned)], axis=1)
-    reward = evaluate(product, rewards, beta, weight)
-    start = _Start(product)
     reaches = can_violate(product)
-    violation = _probability(start.lower(chance.lower[:, 0]), start.upper(chance.upper[:, 1]))
-    if not reaches and not unsettled.any():
-        violation = Bounds(0.0, 0.0)
-    reward_bounds = Bounds(start.lower(reward.lower[:, 0]), start.upper(reward.upper[:, 1]))
+    gain = _at_nodes(product, weight * model.reward.astype(np.float64)[product.choice] * product.kept_share)
+    columns: dict[str, Floats] = {}
+    if reaches or unsettled.any():
+        breaking = _at_nodes(product, np.where(product.broken > 0, weight, 0.0))
+        _add(columns, "violation", np.where(product.outcome == BROKEN, 1.0, breaking), unsettled, 0, 1)
+    if price and "refusal" in model.labels:
+        refused = (product.outcome == ENDED) & model.labels["refusal"][product.state]
+        _add(columns, "refusal", refused.astype(float), unsettled, 0, 1)
+    if price:
+        _add(columns, "kl", divergence(product, weight), unsettled, 0, math.inf)
+        if beta == 1:
+            _add(columns, "reward", gain, unsettled, *reward_bounds_after(product, beta))
+    parts = components(product, weight) if columns or price else None
+    found = _totals(product, columns, 1.0, weight, parts)
+    if price and beta < 1:
+        columns = {}
+        _add(columns, "reward", gain, unsettled, *reward_bounds_after(product, beta))
+        found |= _totals(product, columns, beta, weight, parts)
+    start, unsafe = _Start(product), unsafe_prompt[product.state[product.initial]]
+    zero = np.zeros(len(product))
+    lower, upper = found.get("violation", (zero, zero))
+    violation = _probability(start.lower(lower), start.upper(upper))
+    reward = _over_start(start, found, "reward")
     if exact and model.exact and not unsettled.any():
-        violation, reward_bounds = _exact(product, violation, reward_bounds)
-    unsafe = unsafe_prompt[product.state[product.initial]]
+        violation, reward = _exact(product, violation, reward)
+    kl = _over_start(start, found, "kl")
     return ChainMetrics(
-        reaches, violation, reward_bounds,
-        _nonnegative(start.lower(kl.lower[:, 0]), start.upper(kl.upper[:, 1])),
-        _given(product, unsafe, chance.lower[:, 0], chance.upper[:, 1]),
-        _given(product, ~unsafe, chance.lower[:, 2], chance.upper[:, 3])
-        if "refusal" in model.labels else None,
-        _by_time(product, weight),
+        reaches, violation, reward,
+        None if kl is None else Bounds(max(kl.lower, 0.0), max(kl.upper, 0.0)),
+        _given(product, unsafe, lower, upper),
+        _given(product, ~unsafe, *found["refusal"]) if "refusal" in found else None,
+        _by_time(product, weight) if reaches else (0.0,) * 2,
     )  # fmt: skip
+
+
+def _add(
+    columns: dict[str, Floats], name: str, value: Floats, unsettled: Bools, low: float, high: float
+) -> None:
+    """One column for a quantity, or two where unexplored nodes leave its value open."""
+    if not unsettled.any():
+        columns[name] = value
+        return
+    columns[f"{name}<"] = np.where(unsettled, low, value)
+    columns[f"{name}>"] = np.where(unsettled, high, value)
+
+
+def _totals(
+    product: Product, columns: dict[str, Floats], beta: float, weight: Floats, parts: Parts | None
+) -> dict[str, tuple[Floats, Floats]]:
+    """Lower and upper totals of each quantity, [N] each."""
+    if not columns:
+        return {}
+    totals = evaluate(product, np.stack(list(columns.values()), axis=1), beta, weight, parts=parts)
+    found: dict[str, tuple[Floats, Floats]] = {}
+    for i, name in enumerate(columns):
+        lower, upper = totals.lower[:, i], totals.upper[:, i]
+        plain = name.rstrip("<>")
+        if plain in found:
+            lower = found[plain][0]
+        found[plain] = lower, upper
+    return found
+
+
+def _over_start(
+    start: _Start, found: dict[str, tuple[Floats, Floats]], name: str
+) -> Bounds | None:
+    if name not in found:
+        return None
+    lower, upper = found[name]
+    return Bounds(start.lower(lower), start.upper(upper))
 
 
 def kept_without_intervention(product: Product) -> Bounds:
@@ -111,6 +148,8 @@ def kept_without_intervention(product: Product) -> Bounds:
     accepted = np.where(changed[product.choice_node], np.minimum(base, weight), base)
     killed = np.where(changed & (product.outcome == RUNNING), 1 - _at_nodes(product, accepted), 0.0)
     killed = np.maximum(killed, 0.0)
+    if not (killed.any() or (product.broken > 0).any() or (product.outcome > ENDED).any()):
+        return Bounds(1.0, 1.0)
     lost = killed + _at_nodes(product, np.where(product.broken > 0, accepted, 0.0))
     ended = product.outcome == BROKEN
     unsettled = product.outcome == OPEN
@@ -172,11 +211,9 @@ def _probability(lower: float, upper: float) -> Bounds:
     return Bounds(min(max(lower, 0.0), 1.0), min(max(upper, 0.0), 1.0))
 
 
-def _nonnegative(lower: float, upper: float) -> Bounds:
-    return Bounds(max(lower, 0.0), max(upper, 0.0))
-
-
-def _exact(product: Product, violation: Bounds, reward: Bounds) -> tuple[Bounds, Bounds]:
+def _exact(
+    product: Product, violation: Bounds, reward: Bounds | None
+) -> tuple[Bounds, Bounds | None]:
     weight = exact_weights(product)
     ones = [Fraction(int(o == BROKEN)) for o in product.outcome]
     earned = [Fraction(0)] * len(product)
@@ -214,7 +251,7 @@ def _by_time(product: Product, weight: Floats) -> tuple[float, ...]:
     """P(violated by step t) for the first steps, by pushing the distribution forward."""
     from ig_theory import kernels
 
-    steps = min(PLOTTED_STEPS, max(8, int(4e8 // max(len(product.branch_node), 1))))
+    steps = min(PLOTTED_STEPS, max(8, int(2e8 // max(len(product.branch_node), 1))))
     mass = np.zeros(len(product))
     mass[product.initial] = _Start(product).prob
     breaking = _at_nodes(product, np.where(product.broken > 0, weight, 0.0))

@@ -23,14 +23,19 @@ from ig_theory.errors import ConstraintError, SolverError
 from ig_theory.guard import Guard, GuardFault, GuardView, probabilities
 from ig_theory.metrics import ChainMetrics, can_violate, kept_without_intervention, measure
 from ig_theory.solvers.budgeted_value import budgeted_value
-from ig_theory.solvers.least_intrusive import least_intrusive
+from ig_theory.solvers.least_intrusive import differs, least_intrusive
 from ig_theory.solvers.minimal_budget import SafeSet, minimal_budget
+from ig_theory.solvers.safe_product import EXACT_PAIRS
 from ig_theory.solvers.solution import Status
 from ig_theory.tracker import BracketTracker, ExactTracker, Tracker
 from ig_theory.verdict import Bounds, Outcome, Verdict
 from ig_theory.witness import shortest_violation
 
 Progress = Callable[[int], None]
+
+PRICED_PAIRS = 500_000
+"""Beyond this many pairs the price of safety is evaluated only if asked for."""
+
 
 
 class Context:
@@ -151,7 +156,7 @@ class Context:
         product, on_grid
         """
         gridable = any(c.discount < 1 for c in self.constraints)
-        limit = min(self.state_limit, 200_000) if gridable else self.state_limit
+        limit = min(self.state_limit, EXACT_PAIRS) if gridable else self.state_limit
         product = explore(
             self.model, self.constraints, policy, trackers=self.trackers(False), limit=limit,
             progress=progress,
@@ -178,6 +183,7 @@ def verify(
     state_limit: int = DEFAULT_LIMIT,
     grid: Fraction | None = None,
     exact: bool = False,
+    price: bool | None = None,
     progress: Progress | None = None,
 ) -> Verdict:
     """Verify one guard; time and memory in proportion to the edges that it can reach.
@@ -193,6 +199,10 @@ def verify(
     exact
         Rationals for violation, reward and optimum. A float model's probabilities are taken as
         the rationals they are, each row scaled to total 1.
+    price
+        Whether to evaluate the price of safety too: reward and optimum, divergence and its
+        limit, abstentions and false interventions. By default if at most `PRICED_PAIRS` pairs
+        are reachable.
     progress
         Called with the number of pairs found so far.
 
@@ -232,16 +242,23 @@ def verify(
         product, on_grid = context.walk(lambda view: probabilities(guard, view), progress)
     except GuardFault as fault:
         return replace(blank, error=str(fault), seconds=time.perf_counter() - started)
-    metrics = measure(product, context.unsafe_prompt, exact)
-    verdict = _decided(blank, product, context, metrics, on_grid)
+    if price is None:
+        price = len(product) <= PRICED_PAIRS
+    labelled = price or "unsafe_prompt" in model.labels
+    unsafe = context.unsafe_prompt if labelled else np.zeros(model.S, dtype=bool)
+    metrics = measure(product, unsafe, exact, price)
     verdict = replace(
-        verdict,
-        violation=metrics.violation, reward=metrics.reward, kl=metrics.kl, urup=metrics.urup,
-        arsp=metrics.arsp, optimal_reward=context.optimal_reward, kl_limit=context.kl_limit,
-        false_interventions=_false_interventions(context, product, on_grid),
+        _decided(blank, product, context, metrics, on_grid),
+        violation=metrics.violation, reward=metrics.reward, kl=metrics.kl,
+        urup=metrics.urup if labelled else None, arsp=metrics.arsp,
         violation_by_time=metrics.violation_by_time, states_explored=len(product),
     )  # fmt: skip
-    notes = (*verdict.assumptions, *_notes(context, guard))
+    if price:
+        verdict = replace(
+            verdict, optimal_reward=context.optimal_reward, kl_limit=context.kl_limit,
+            false_interventions=_false_interventions(context, product),
+        )  # fmt: skip
+    notes = (*verdict.assumptions, *_notes(context, price))
     return replace(verdict, assumptions=notes, seconds=time.perf_counter() - started)
 
 
@@ -272,8 +289,10 @@ def _decided(
     return replace(blank, outcome=Outcome.INCONCLUSIVE, assumptions=(*assumptions, why))
 
 
-def _false_interventions(context: Context, product: Product, on_grid: bool) -> Bounds | None:
+def _false_interventions(context: Context, product: Product) -> Bounds:
     accepted, kept = kept_without_intervention(product), context.base_kept
+    if product.complete and context.base.complete and not differs(product, product.weight).any():
+        return Bounds(0.0, 0.0)
     lower = float(kept.lower) - float(accepted.upper)
     upper = float(kept.upper) - float(accepted.lower)
     return Bounds(min(max(lower, 0.0), 1.0), min(max(upper, 0.0), 1.0))
@@ -308,8 +327,12 @@ def _signed(product: Product, context: Context) -> str:
     )
 
 
-def _notes(context: Context, guard: Guard) -> tuple[str, ...]:
+def _notes(context: Context, price: bool) -> tuple[str, ...]:
     notes = []
+    if not price:
+        notes.append(
+            f"the price of safety is not given: more than {PRICED_PAIRS} pairs; ask for it with --price"
+        )
     safe_set = context.safe_set
     if safe_set is not None and not safe_set.start_is_safe():
         first = np.flatnonzero((context.model.initial > 0).astype(bool)).tolist()

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from ig_theory.kernels import compiled
+from ig_theory.kernels import compiled, leap
 
 
 @compiled
 def optimise(order, start, option_ptr, option, gain, branch_ptr, branch_node, first_prob, prob,
              group, stay, beta, x, tolerance, most):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Value iteration ``x = max(stay, max_j gain + beta P x)``, component by component.
+    """Value iteration ``x = max(stay, max_j gain + beta P x)``, component by component, with
+    the extrapolation of `linear`.
 
     `option_ptr` and `option` list the choices of each group. Returns how many components were
     still moving.
     """
     unfinished = 0
+    widest = 0
+    for part in range(len(start) - 1):
+        widest = max(widest, start[part + 1] - start[part])
+    step = np.zeros(widest)
+    moved = np.zeros(3)
     for part in range(len(start) - 1):
         low, high = start[part], start[part + 1]
-        for sweep in range(most):
+        moved[:] = 0.0
+        moving = False
+        for _ in range(most):
             moving = False
+            moved[0], moved[1], moved[2] = moved[1], moved[2], 0.0
             for place in range(low, high):
                 g = order[place]
                 best = stay[g]
@@ -42,11 +51,21 @@ def optimise(order, start, option_ptr, option, gain, branch_ptr, branch_node, fi
                             total = -np.inf
                     if total > best:
                         best = total
-                if best != x[g] and not abs(best - x[g]) <= tolerance * (abs(best) + 1e-300):
+                old = x[g]
+                step[place - low] = 0.0
+                if best != old and not abs(best - old) <= tolerance * abs(best):
                     moving = True
+                if best != old and abs(best) != np.inf and abs(old) != np.inf:
+                    step[place - low] = best - old
+                    moved[2] += abs(best - old)
                 x[g] = best
             if not moving or high - low == 1:
                 break
+            factor = leap(moved, 1.0)
+            if factor > 2.0:
+                for place in range(low, high):
+                    x[order[place]] += factor * step[place - low]
+                moved[:] = 0.0
         if moving and high - low > 1:
             unfinished += 1
     return unfinished

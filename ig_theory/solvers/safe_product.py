@@ -20,6 +20,9 @@ from ig_theory.solvers.end_components import inductive
 from ig_theory.solvers.minimal_budget import SafeSet, minimal_budget
 from ig_theory.tracker import ExactTracker, GridTracker, Tracker
 
+EXACT_PAIRS = 20_000
+"""Exact discounted budgets are given up for a grid beyond this many pairs."""
+
 LARGEST_GRID = 512
 """Grid points per cost unit beyond which a directed grid is not refined."""
 
@@ -98,7 +101,7 @@ def brackets(
     safe policy). They are one product where exact budgets are few enough.
     """
     safe_set = minimal_budget_or_none(model, constraint)
-    exact_limit = limit if constraint.discount == 1 else min(limit, 200_000)
+    exact_limit = limit if constraint.discount == 1 else min(limit, EXACT_PAIRS)
     try:
         exact = safe_product(
             model, constraint, [ExactTracker(model, constraint)], exact_limit, safe_set
