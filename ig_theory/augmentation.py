@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ig_theory.budget import RemainingBudget
-from ig_theory.cmdp import Bools, ConstrainedMDP, Floats, Ints
+from ig_theory.cmdp import ConstrainedMDP, Floats, Ints
 from ig_theory.constraint import BudgetConstraint, as_constraints
 from ig_theory.guard import GuardFault, GuardView, view_of
 from ig_theory.tracker import BudgetStore, ExactTracker, Tracker
@@ -156,7 +156,9 @@ class Product:
 
     def budgets(self, node: int) -> tuple[Any, ...]:
         """The exact budgets of a node, in cost units (the lower end on a grid)."""
-        return tuple(b.value(0) for b in self.store.shown(self.budget[node : node + 1].astype(np.int64)))
+        return tuple(
+            b.value(0) for b in self.store.shown(self.budget[node : node + 1].astype(np.int64))
+        )
 
     def end_broken(self, node: int) -> int:
         """Which constraint (from 1) a BROKEN node breaks."""
@@ -220,7 +222,9 @@ class _Exploration:
         first = np.flatnonzero((model.initial > 0).astype(bool))
         self._fresh_table()
         state, budget = first, np.zeros(len(first), dtype=np.int64)
-        self._nodes(state, budget, np.full(len(first), -1), self._outcomes(state, budget, horizon == 0))
+        self._nodes(
+            state, budget, np.full(len(first), -1), self._outcomes(state, budget, horizon == 0)
+        )
         self._insert(budget * model.S + state, np.arange(len(first)))
         layers, time, complete = [0, self.count], 0, True
         while layers[-1] > layers[-2] and complete:
@@ -241,7 +245,9 @@ class _Exploration:
             layers.append(self.count)
         return self._finish(first, np.array(layers[:-1] if complete else layers), complete)
 
-    def _expand(self, state: Ints, budget: Ints, outcome: Ints, time: int, horizon: int | None) -> None:
+    def _expand(
+        self, state: Ints, budget: Ints, outcome: Ints, time: int, horizon: int | None
+    ) -> None:
         """Follow the policy's choices from one chunk of the current layer."""
         model = self.model
         running = np.flatnonzero(outcome == RUNNING)
@@ -260,7 +266,9 @@ class _Exploration:
             self._branches(choice, weight, after, broken, time == horizon)
         self._add("count", count)
 
-    def _branches(self, choice: Ints, weight: Floats, after: Ints, broken: Ints, last: bool) -> None:
+    def _branches(
+        self, choice: Ints, weight: Floats, after: Ints, broken: Ints, last: bool
+    ) -> None:
         """Record choices, and number the nodes that their branches lead to."""
         model = self.model
         size = np.where(broken > 0, 0, model.branch_ptr[choice + 1] - model.branch_ptr[choice])
@@ -285,7 +293,9 @@ class _Exploration:
         outcome = np.where(ended, KEPT, RUNNING)
         return np.select([judged > 0, judged < 0], [BROKEN, OPEN], outcome).astype(np.int8)
 
-    def _nodes(self, state: Ints, budget: Ints, parent: Ints, outcome: npt.NDArray[np.int8]) -> None:
+    def _nodes(
+        self, state: Ints, budget: Ints, parent: Ints, outcome: npt.NDArray[np.int8]
+    ) -> None:
         self._add("state", state.astype(np.int32))
         self._add("budget", budget.astype(np.int32))
         self._add("parent", parent)

@@ -75,7 +75,7 @@ class RemainingBudget:
     def rounded_down(self) -> npt.NDArray[np.float64]:
         """The budgets as floats, none above its exact value."""
         if self.numerator.dtype == object:
-            distinct: dict[Any, float] = {n: 0.0 for n in self.numerator}
+            distinct: dict[Any, float] = dict.fromkeys(self.numerator, 0.0)
             for n in distinct:
                 distinct[n] = float_down(n * self.unit / self.denominator)
             return np.array([distinct[n] for n in self.numerator], dtype=np.float64)

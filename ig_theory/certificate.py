@@ -149,10 +149,14 @@ def _pairs(product: Product, guard: str, per_unit: int | None) -> dict[str, Any]
     for i, tracker in enumerate(product.store.trackers):
         if isinstance(tracker, BracketTracker) and tracker.down.clip != math.inf:
             clips[i] = str(Fraction(int(tracker.down.clip), tracker.down.per_unit))
-    grids = [
-        per_unit if isinstance(t, BracketTracker) else None for t in product.store.trackers
-    ]
-    body = {"kind": "pairs", "clip": clips, "grid": grids, "budgets": [list(v) for v in used], "pairs": pairs}
+    grids = [per_unit if isinstance(t, BracketTracker) else None for t in product.store.trackers]
+    body = {
+        "kind": "pairs",
+        "clip": clips,
+        "grid": grids,
+        "budgets": [list(v) for v in used],
+        "pairs": pairs,
+    }
     return _sealed(model, product.constraints, guard, body)
 
 

@@ -39,7 +39,7 @@ class Totals:
     residual: float
 
 
-Parts = tuple[Ints, Ints, Ints]
+Parts = tuple[Ints, Ints, npt.NDArray[np.int32]]
 
 
 def components(product: Product, weight: Floats) -> Parts:
@@ -186,7 +186,7 @@ def reward_bounds_after(product: Product, beta: float) -> tuple[float, float]:
 
 def _fixed(
     product: Product, constant: Floats, beta: float, weight: Floats, killed: Floats | None,
-    part: Ints, parts: int,
+    part: npt.NDArray[np.int32], parts: int,
 ) -> tuple[Bools, Floats]:  # fmt: skip
     """Nodes whose value needs no equation: those in classes that are never left (beta = 1)."""
     from ig_theory import kernels
@@ -207,9 +207,7 @@ def _fixed(
         gains, pays = np.zeros(parts, dtype=bool), np.zeros(parts, dtype=bool)
         gains[part[constant[:, k] > 0]] = True
         pays[part[constant[:, k] < 0]] = True
-        worth = np.select(
-            [gains & pays, gains, pays], [np.nan, np.inf, -np.inf], default=0.0
-        )
+        worth = np.select([gains & pays, gains, pays], [np.nan, np.inf, -np.inf], default=0.0)
         value[fixed, k] = worth[part[fixed]]
     return fixed, value
 

@@ -126,7 +126,9 @@ def _check_pairs(
     """A closed set of kept pairs that holds every start: nothing in it is ever broken."""
     clips = [None if c is None else _rational(c, "clip") for c in _list(certificate["clip"])]
     grids = [None if g is None else _whole(g, "grid") for g in _list(certificate["grid"])]
-    if not len(clips) == len(grids) == len(constraints) or any(g is not None and g < 1 for g in grids):
+    if not len(clips) == len(grids) == len(constraints) or any(
+        g is not None and g < 1 for g in grids
+    ):
         raise CertificateError.at("clip, grid", "one per constraint", "other", "-")
 
     def rounded(z: Fraction, i: int) -> Fraction:
@@ -140,7 +142,9 @@ def _check_pairs(
     ]
     index = {vector: i for i, vector in enumerate(budgets)}
     if len(index) < len(budgets) or any(len(v) != len(constraints) for v in budgets):
-        raise CertificateError.at("budgets", "distinct vectors, one entry a constraint", "other", "-")
+        raise CertificateError.at(
+            "budgets", "distinct vectors, one entry a constraint", "other", "-"
+        )
     timed = constraints[0].horizon is not None
     listed: dict[tuple[int, int, int | None], list[int]] = {}
     for entry in _list(certificate["pairs"]):
@@ -457,7 +461,10 @@ def _list(value: Any) -> list[Any]:
 def _same(where: str, want: Any, got: Any) -> None:
     if want != got or type(want) is not type(got):
         raise CertificateError.at(
-            where, str(want)[:80], str(got)[:80], "the certificate was changed, or is of another model"
+            where,
+            str(want)[:80],
+            str(got)[:80],
+            "the certificate was changed, or is of another model",
         )
 
 

@@ -13,7 +13,8 @@ from enum import Enum
 from fractions import Fraction
 from typing import TypeVar
 
-from ig_theory.errors import ConstraintError
+from ig_theory.errors import ConstraintError, ModelError
+from ig_theory.exact import rational as read_rational
 
 E = TypeVar("E", bound=Enum)
 Rational = int | str | Fraction
@@ -48,17 +49,12 @@ def rational(value: object, where: str) -> Fraction:
     >>> rational("0.3", "budget")
     Fraction(3, 10)
     """
-    if isinstance(value, bool | float):
-        raise ConstraintError.at(
-            where, "an exact rational", f"{type(value).__name__} {value!r}",
-            f"write it as text, e.g. '{value}', or as a Fraction",
-        )  # fmt: skip
+    if isinstance(value, bool):
+        raise ConstraintError.at(where, "an exact rational", repr(value), "write a number")
     try:
-        return Fraction(value)  # type: ignore[arg-type]  # anything else is refused below
-    except (TypeError, ValueError, ZeroDivisionError):
-        raise ConstraintError.at(
-            where, "an exact rational", repr(value), "write it like 3, 3/10 or 0.3"
-        ) from None
+        return read_rational(value, where)
+    except ModelError as error:
+        raise ConstraintError(str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -128,7 +124,9 @@ class BudgetConstraint:
                 "discount", "a number in (0, 1]", self.discount, "use 1 for undiscounted costs"
             )
         if isinstance(cost, bool) or not isinstance(cost, int | str):
-            raise ConstraintError.at("cost", "an index or a name", repr(cost), "use 0 for the first")
+            raise ConstraintError.at(
+                "cost", "an index or a name", repr(cost), "use 0 for the first"
+            )
         if horizon is not None and (
             isinstance(horizon, bool) or not isinstance(horizon, int) or horizon < 0
         ):

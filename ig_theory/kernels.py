@@ -8,21 +8,19 @@ the probability of its i-th branch is ``prob[first_prob[j] + i]``, shared with t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 import numpy as np
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def compiled(function: F) -> F:
-    """``numba.njit`` with an on-disk cache, typed for the type checker."""
-    return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
+def compiled(function: Callable[..., Any]) -> Any:
+    """``numba.njit`` with an on-disk cache; the result takes arrays and is not type-checked."""
+    return numba.njit(cache=True, nogil=True)(function)
 
 
 @compiled
-def insert(keys, nodes, wanted, owner, count, out, new_key, new_owner):  # type: ignore[no-untyped-def]
+def insert(keys, nodes, wanted, owner, count, out, new_key, new_owner):
     """Number the keys `wanted`, new ones from `count` on, in an open-addressing hash table.
 
     `keys` (-1 is empty) and `nodes` are the table, a power of two long and never more than
@@ -50,7 +48,7 @@ def insert(keys, nodes, wanted, owner, count, out, new_key, new_owner):  # type:
 
 
 @compiled
-def rehash(old_keys, old_nodes, keys, nodes):  # type: ignore[no-untyped-def]
+def rehash(old_keys, old_nodes, keys, nodes):
     """Move a hash table into a larger empty one."""
     mask = len(keys) - 1
     for i in range(len(old_keys)):
@@ -66,7 +64,7 @@ def rehash(old_keys, old_nodes, keys, nodes):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def components(edge_ptr, edge_node, alive):  # type: ignore[no-untyped-def]
+def components(edge_ptr, edge_node, alive):
     """Strongly connected components by Tarjan's algorithm, successors first.
 
     Edges with ``alive[e] == 0`` are ignored (`alive` may be empty: all count). Returns the nodes
@@ -135,7 +133,7 @@ def components(edge_ptr, edge_node, alive):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def leap(moved, share):  # type: ignore[no-untyped-def]
+def leap(moved, share):
     """How far to extrapolate a geometric series: the factor of the last move (Aitken).
 
     `moved` holds the sizes of the last three moves, newest last. 0 while their ratio has not
@@ -151,7 +149,7 @@ def leap(moved, share):  # type: ignore[no-untyped-def]
 
 @compiled
 def linear(order, start, choice_ptr, weight, branch_ptr, branch_node, first_prob, prob,
-           constant, fixed, beta, x, tolerance, most):  # type: ignore[no-untyped-def]  # fmt: skip
+           constant, fixed, beta, x, tolerance, most):  # fmt: skip
     """Solve ``x = constant + beta * sum weight * P x`` component by component, in place.
 
     Gauss-Seidel inside a component, with extrapolation once the moves shrink geometrically (a
@@ -225,7 +223,7 @@ def linear(order, start, choice_ptr, weight, branch_ptr, branch_node, first_prob
 
 @compiled
 def apply_linear(choice_ptr, weight, branch_ptr, branch_node, first_prob, prob,
-                 constant, beta, x, out):  # type: ignore[no-untyped-def]  # fmt: skip
+                 constant, beta, x, out):  # fmt: skip
     """``out = constant + beta * sum weight * P x``, one column each."""
     for n in range(len(choice_ptr) - 1):
         for k in range(x.shape[1]):
@@ -242,7 +240,7 @@ def apply_linear(choice_ptr, weight, branch_ptr, branch_node, first_prob, prob,
 
 
 @compiled
-def push(choice_ptr, weight, branch_ptr, branch_node, first_prob, prob, mass, out):  # type: ignore[no-untyped-def]
+def push(choice_ptr, weight, branch_ptr, branch_node, first_prob, prob, mass, out):
     """One step forward of a distribution over nodes; leaves keep nothing."""
     out[:] = 0.0
     for n in range(len(choice_ptr) - 1):
@@ -255,7 +253,7 @@ def push(choice_ptr, weight, branch_ptr, branch_node, first_prob, prob, mass, ou
 
 
 @compiled
-def backward(choice_ptr, branch_ptr, branch_node, alive, source):  # type: ignore[no-untyped-def]
+def backward(choice_ptr, branch_ptr, branch_node, alive, source):
     """Nodes from which `source` can be reached along alive choices (bool[N], includes it)."""
     n_nodes = len(choice_ptr) - 1
     count = np.zeros(n_nodes + 1, np.int64)
@@ -292,7 +290,7 @@ def backward(choice_ptr, branch_ptr, branch_node, alive, source):  # type: ignor
 
 
 @compiled
-def leaving(part, choice_ptr, weight, broken, branch_ptr, branch_node, leaves):  # type: ignore[no-untyped-def]
+def leaving(part, choice_ptr, weight, broken, branch_ptr, branch_node, leaves):
     """Mark in `leaves` the components that some weighted choice leaves or breaks out of."""
     for n in range(len(choice_ptr) - 1):
         for j in range(choice_ptr[n], choice_ptr[n + 1]):
@@ -306,7 +304,7 @@ def leaving(part, choice_ptr, weight, broken, branch_ptr, branch_node, leaves): 
 
 
 @compiled
-def avoid(choice_ptr, branch_ptr, branch_node, alive, lost):  # type: ignore[no-untyped-def]
+def avoid(choice_ptr, branch_ptr, branch_node, alive, lost):
     """Take away the choices of kept nodes that may lead to a lost one; says whether any was."""
     changed = False
     for n in range(len(choice_ptr) - 1):

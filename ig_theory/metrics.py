@@ -45,7 +45,9 @@ class ChainMetrics:
     violation_by_time: tuple[float, ...]
 
 
-def measure(product: Product, unsafe_prompt: Bools, exact: bool, price: bool = True) -> ChainMetrics:
+def measure(
+    product: Product, unsafe_prompt: Bools, exact: bool, price: bool = True
+) -> ChainMetrics:
     """Evaluate a guard's chain.
 
     Parameters
@@ -64,11 +66,20 @@ def measure(product: Product, unsafe_prompt: Bools, exact: bool, price: bool = T
     weight = product.weight / _at_nodes(product, product.weight)[product.choice_node]
     unsettled = product.outcome == OPEN
     reaches = can_violate(product)
-    gain = _at_nodes(product, weight * model.reward.astype(np.float64)[product.choice] * product.kept_share)
+    gain = _at_nodes(
+        product, weight * model.reward.astype(np.float64)[product.choice] * product.kept_share
+    )
     columns: dict[str, Floats] = {}
     if reaches or unsettled.any():
         breaking = _at_nodes(product, np.where(product.broken > 0, weight, 0.0))
-        _add(columns, "violation", np.where(product.outcome == BROKEN, 1.0, breaking), unsettled, 0, 1)
+        _add(
+            columns,
+            "violation",
+            np.where(product.outcome == BROKEN, 1.0, breaking),
+            unsettled,
+            0,
+            1,
+        )
     if price and "refusal" in model.labels:
         refused = (product.outcome == ENDED) & model.labels["refusal"][product.state]
         _add(columns, "refusal", refused.astype(float), unsettled, 0, 1)
@@ -127,9 +138,7 @@ def _totals(
     return found
 
 
-def _over_start(
-    start: _Start, found: dict[str, tuple[Floats, Floats]], name: str
-) -> Bounds | None:
+def _over_start(start: _Start, found: dict[str, tuple[Floats, Floats]], name: str) -> Bounds | None:
     if name not in found:
         return None
     lower, upper = found[name]
@@ -157,7 +166,8 @@ def kept_without_intervention(product: Product) -> Bounds:
     totals = evaluate(product, both, 1.0, accepted, killed)
     start = _Start(product)
     return _probability(
-        1 - start.upper(totals.upper[:, 1]) - ROUNDING, 1 - start.lower(totals.lower[:, 0]) + ROUNDING
+        1 - start.upper(totals.upper[:, 1]) - ROUNDING,
+        1 - start.lower(totals.lower[:, 0]) + ROUNDING,
     )
 
 
@@ -170,7 +180,7 @@ def can_violate(product: Product) -> bool:
 
 
 class _Start:
-    """Expectation over the initial distribution (or the part of it in `which`), rounded outwards."""
+    """Expectation over the initial distribution, or the part `which`; rounded outwards."""
 
     def __init__(self, product: Product, which: Bools | None = None) -> None:
         chosen = slice(None) if which is None else which
@@ -196,7 +206,8 @@ class _Start:
 
 
 def _at_nodes(product: Product, per_choice: Floats) -> Floats:
-    return np.bincount(product.choice_node, weights=per_choice, minlength=len(product))
+    total = np.bincount(product.choice_node, weights=per_choice, minlength=len(product))
+    return total.astype(np.float64)
 
 
 def _given(product: Product, which: Bools, lower: Floats, upper: Floats) -> Bounds | None:

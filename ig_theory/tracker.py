@@ -218,7 +218,9 @@ class BudgetStore:
             number = self._next.get(key)
             if number is None:
                 value, cost = self.values[key // width], self._costs[key % width]
-                moved = tuple(t.step(v, c) for t, v, c in zip(self.trackers, value, cost, strict=True))
+                moved = tuple(
+                    t.step(v, c) for t, v, c in zip(self.trackers, value, cost, strict=True)
+                )
                 number = self._next[key] = self._number_of(moved)
             after[i] = number
         return after[place]

@@ -147,4 +147,6 @@ class Verdict:
 def _opposed(a: Bounds, b: Bounds) -> bool:
     """Whether subtracting would meet ``inf - inf``."""
     inf = float("inf")
-    return any(abs(x) == inf and abs(y) == inf for x in (a.lower, a.upper) for y in (b.lower, b.upper))
+    return any(
+        abs(x) == inf and abs(y) == inf for x in (a.lower, a.upper) for y in (b.lower, b.upper)
+    )

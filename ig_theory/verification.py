@@ -25,7 +25,7 @@ from ig_theory.metrics import ChainMetrics, can_violate, kept_without_interventi
 from ig_theory.solvers.budgeted_value import budgeted_value
 from ig_theory.solvers.least_intrusive import differs, least_intrusive
 from ig_theory.solvers.minimal_budget import SafeSet, minimal_budget
-from ig_theory.solvers.safe_product import EXACT_PAIRS
+from ig_theory.solvers.safe_product import exact_limit
 from ig_theory.solvers.solution import Status
 from ig_theory.tracker import BracketTracker, ExactTracker, Tracker
 from ig_theory.verdict import Bounds, Outcome, Verdict
@@ -35,7 +35,6 @@ Progress = Callable[[int], None]
 
 PRICED_PAIRS = 500_000
 """Beyond this many pairs the price of safety is evaluated only if asked for."""
-
 
 
 class Context:
@@ -82,7 +81,8 @@ class Context:
 
     def why_not(self, name: str) -> str | None:
         """Why an answer could not be had."""
-        return self._cache.get(name, (None, None))[1]
+        why: str | None = self._cache.get(name, (None, None))[1]
+        return why
 
     @property
     def safe_set(self) -> SafeSet | None:
@@ -156,7 +156,7 @@ class Context:
         product, on_grid
         """
         gridable = any(c.discount < 1 for c in self.constraints)
-        limit = min(self.state_limit, EXACT_PAIRS) if gridable else self.state_limit
+        limit = exact_limit(self.constraints, self.state_limit)
         product = explore(
             self.model, self.constraints, policy, trackers=self.trackers(False), limit=limit,
             progress=progress,
@@ -258,7 +258,8 @@ def verify(
             verdict, optimal_reward=context.optimal_reward, kl_limit=context.kl_limit,
             false_interventions=_false_interventions(context, product),
         )  # fmt: skip
-    notes = (*verdict.assumptions, *_notes(context, price))
+    signed = (_signed(guard, context),) if _signed_costs(context) else ()
+    notes = (*verdict.assumptions, *signed, *_notes(context, price))
     return replace(verdict, assumptions=notes, seconds=time.perf_counter() - started)
 
 
@@ -306,32 +307,51 @@ def _assumptions(product: Product, context: Context, on_grid: bool) -> tuple[str
         step = context.model.cost_unit / context.per_unit
         notes.append(f"the guard is shown the budget rounded down to a multiple of {step}")
     if any(c.horizon is None for c in discounted):
-        notes.append(
-            "the tracker is clipped at c_max/(1-gamma), which changes no sign (THEORY L1)"
-        )
-    negative = (context.model.cost[context.rows] < 0).any()
-    if negative:
-        notes.append(_signed(product, context))
-    if any(c.scope is Scope.TERMINAL for c in context.constraints) and not negative:
+        notes.append("the tracker is clipped at c_max/(1-gamma), which changes no sign (THEORY L1)")
+    if any(c.scope is Scope.TERMINAL for c in context.constraints) and not _signed_costs(context):
         notes.append("costs are >= 0, so that anytime and terminal ask the same (THEORY L1)")
     return tuple(notes)
 
 
-def _signed(product: Product, context: Context) -> str:
-    """With costs of both signs a budget can be overdrawn and refilled: say how the scopes differ."""
-    crossed = any(c.scope is Scope.TERMINAL for c in context.constraints)
-    other = "anytime" if crossed else "terminal"
+def _signed(guard: Guard, context: Context) -> str:
+    """With signed costs a budget can be overdrawn and refilled: say what both scopes give."""
+    if any(c.horizon is None for c in context.constraints):
+        return "costs are signed: c >= 0 fails; judged at every time (THEORY L1)"
+    found = []
+    for scope in Scope:
+        asked = [replace_scope(c, scope) for c in context.constraints]
+        twin = Context(
+            context.model, asked, state_limit=context.state_limit,
+            grid=context.model.cost_unit / context.per_unit,
+        )  # fmt: skip
+        product, _ = twin.walk(lambda view: probabilities(guard, view), None)
+        nobody = np.zeros(context.model.S, dtype=bool)
+        chance = measure(product, nobody, exact=False, price=False).violation
+        found.append(f"{scope.value} {float(chance.lower):.6g}..{float(chance.upper):.6g}")
     return (
-        f"costs are signed: c >= 0 fails, so that anytime is stricter than terminal; this verdict "
-        f"is about the scope asked, ask for --scope {other} too (THEORY L1)"
+        f"costs are signed: c >= 0 fails, so that anytime is stricter than terminal; "
+        f"P(violated): {', '.join(found)} (THEORY L1)"
     )
+
+
+def _signed_costs(context: Context) -> bool:
+    return bool((context.model.cost[context.rows] < 0).any())
+
+
+def replace_scope(constraint: BudgetConstraint, scope: Scope) -> BudgetConstraint:
+    """The constraint judged at other times."""
+    return BudgetConstraint(
+        constraint.budget, constraint.discount, constraint.boundary, scope, constraint.cost,
+        constraint.horizon,
+    )  # fmt: skip
 
 
 def _notes(context: Context, price: bool) -> tuple[str, ...]:
     notes = []
     if not price:
         notes.append(
-            f"the price of safety is not given: more than {PRICED_PAIRS} pairs; ask for it with --price"
+            "the price of safety was not asked for, or left out because there are more than "
+            f"{PRICED_PAIRS} pairs; ask for it with --price"
         )
     safe_set = context.safe_set
     if safe_set is not None and not safe_set.start_is_safe():
@@ -395,5 +415,3 @@ def _rational_context(context: Context) -> Context:
     twin = context._cache["rational"][0]
     assert isinstance(twin, Context)
     return twin
-
-

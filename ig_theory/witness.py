@@ -33,10 +33,12 @@ def shortest_violation(product: Product) -> Witness:
         raise SolverError.at("witness", "a guard that violates", "none", "nothing to show")
     length = int(min(steps.min(initial=2**62), time[leaves].min(initial=2**31 - 1)))
     likely, by = _most_likely(product, length)
+    shortest = breaking[steps == length]
     candidates = [
         (likely[n] + np.log(product.weight[j]) + _best_branch(product, int(j))[1], int(n), int(j))
-        for j, n in zip(breaking[steps == length], product.choice_node[breaking[steps == length]], strict=True)
-    ] + [(likely[n], int(n), -1) for n in leaves[time[leaves] == length].tolist()]  # fmt: skip
+        for j, n in zip(shortest, product.choice_node[shortest], strict=True)
+    ]
+    candidates += [(likely[n], int(n), -1) for n in leaves[time[leaves] == length].tolist()]
     _, node, last = max(candidates, key=lambda c: (c[0], -c[1], -c[2]))
     edges = [] if last < 0 else [(last, _best_branch(product, last)[0])]
     broken = int(product.broken[last]) if last >= 0 else product.end_broken(node)
@@ -58,9 +60,17 @@ def _most_likely(product: Product, length: int) -> tuple[Floats, Ints]:
         choices = np.arange(product.choice_ptr[low], product.choice_ptr[high])
         sizes = np.diff(product.branch_ptr)[choices]
         j = np.repeat(choices, sizes)
-        branch = np.arange(product.branch_ptr[choices[0]], product.branch_ptr[choices[-1] + 1]) if len(choices) else choices
+        branch = (
+            np.arange(product.branch_ptr[choices[0]], product.branch_ptr[choices[-1] + 1])
+            if len(choices)
+            else choices
+        )
         offset = branch - product.branch_ptr[j]
-        value = likely[product.choice_node[j]] + log_weight[j] + log_prob[product.first_prob[j] + offset]
+        value = (
+            likely[product.choice_node[j]]
+            + log_weight[j]
+            + log_prob[product.first_prob[j] + offset]
+        )
         target = product.branch_node[branch]
         onward = product.time[target] == layer + 1
         j, offset, value, target = j[onward], offset[onward], value[onward], target[onward]

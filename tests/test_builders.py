@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -393,7 +394,7 @@ def test_the_common_unit_is_exact_and_the_coarsest(costs: list[Fraction]) -> Non
     assert unit > 0
     assert all(count.denominator == 1 for count in counts)
     if any(c.denominator > 1 for c in costs):
-        assert np.gcd.reduce([int(count) for count in counts]) == 1
+        assert math.gcd(*(int(count) for count in counts)) == 1
     else:
         assert unit == 1
 

@@ -19,6 +19,7 @@ from ig_theory.cli.options import (
     HorizonOption,
     JsonOption,
     ModelOption,
+    PriceOption,
     QuietOption,
     ReportOption,
     ScopeOption,
@@ -45,6 +46,7 @@ def check(
     report: ReportOption = None,
     json: JsonOption = False,
     exact: ExactOption = False,
+    price: PriceOption = None,
     state_limit: StateLimitOption = STATE_LIMIT,
     grid: GridOption = None,
     quiet: QuietOption = False,
@@ -64,7 +66,7 @@ def check(
             "horizon": horizon, "cost": cost,
         },
     )  # fmt: skip
-    effort = Effort(exact, state_limit, None if grid is None else rational(grid, "--grid"))
+    effort = Effort(exact, state_limit, None if grid is None else rational(grid, "--grid"), price)
     with progress(quiet or json) as tell:
         opened = open_model(model)
         found = study(guards, model, opened, constraints, effort, tell)

@@ -26,6 +26,7 @@ class Effort:
     exact: bool = False
     state_limit: int = STATE_LIMIT
     grid: Fraction | None = None
+    price: bool | None = None
 
 
 def study(
@@ -74,7 +75,7 @@ def _verdict(
         name, guard = open_guard(spec, model, constraints)
         return verify(
             guard, model, constraints, guard_name=name, model_name=model_name,
-            context=context, exact=effort.exact,
+            context=context, exact=effort.exact, price=effort.price,
             progress=None if tell is None else _counted(tell, name),
         )  # fmt: skip
     except IGTheoryError as error:

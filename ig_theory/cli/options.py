@@ -69,11 +69,19 @@ GridOption = Annotated[
     str | None,
     option("--grid", "Mesh of the budget grid beyond that limit, like 1/64.", metavar="NUMBER"),
 ]
+PriceOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--price/--no-price",
+        help="The price of safety too (reward, divergence, …); left out by itself on large models.",
+        envvar="IG_THEORY_PRICE", show_envvar=False, show_default=False,
+    ),
+]  # fmt: skip
 ExactOption = Annotated[bool, option("--exact", "Probabilities as exact fractions (slower).")]
 SeedOption = Annotated[int, option("--seed", "Seed of the random numbers.", min=0)]
 
-STATE_LIMIT = 2_000_000
-"""Pairs that are held exactly unless told otherwise."""
+STATE_LIMIT = 6_000_000
+"""Most pairs unless told otherwise; `augmentation.DEFAULT_LIMIT` without importing NumPy."""
 
 KEYS = ("budget", "discount", "boundary", "scope", "cost", "horizon")
 

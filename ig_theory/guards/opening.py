@@ -7,7 +7,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ig_theory.cmdp import ConstrainedMDP
 from ig_theory.constraint import BudgetConstraint, as_constraints
@@ -75,7 +75,7 @@ def open_guard(
                     f"guard {spec!r}", "a guard (view) or a factory (model, constraint)",
                     f"a {type(found).__name__} that takes neither", "give it one of these forms",
                 )  # fmt: skip
-            return spec, guard
+            return spec, cast(Guard, guard)
         guard = _build(found, spec, parameters, model, given)
     except GuardError:
         raise
@@ -86,7 +86,7 @@ def open_guard(
             f"guard {spec!r}", "a factory that returns a guard (view)",
             f"a {type(guard).__name__}", "return a callable",
         )  # fmt: skip
-    return spec, guard
+    return spec, cast(Guard, guard)
 
 
 def _find(spec: str) -> tuple[Any, str]:

@@ -35,7 +35,9 @@ def shield(
         return Shield(minimal_budget(model, several[0]))
     safe = safe_product(model, several)
     return TableGuard(
-        safe.product, safe.alive.astype(np.float64), lambda view, rows: restrict(view.base, rows > 0)
+        safe.product,
+        safe.alive.astype(np.float64),
+        lambda view, rows: restrict(view.base, rows > 0),
     )
 
 

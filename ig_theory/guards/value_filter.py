@@ -46,7 +46,7 @@ def value_filter(
     def decide(view: GuardView, rows: Floats) -> Floats:
         value = np.where(view.enabled, rows, -1.0)
         passes = value >= threshold - SLACK
-        none = ~(passes & (view.base > 0)).any(axis=1)
+        none = np.asarray(~(passes & (view.base > 0)).any(axis=1))
         usable = np.where(view.base > 0, value, -1.0)
         safest = usable >= usable.max(axis=1, keepdims=True)
         return restrict(view.base, np.where(none[:, None], safest & view.enabled, passes))

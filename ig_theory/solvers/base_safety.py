@@ -10,10 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ig_theory.augmentation import BROKEN, DEFAULT_LIMIT, OPEN, Policy, Product, every_choice, explore
+from ig_theory.augmentation import (
+    BROKEN,
+    DEFAULT_LIMIT,
+    OPEN,
+    Policy,
+    Product,
+    every_choice,
+    explore,
+)
 from ig_theory.chain import Totals, evaluate
-from ig_theory.cmdp import ConstrainedMDP, Floats
+from ig_theory.cmdp import ConstrainedMDP, Floats, Ints
 from ig_theory.constraint import BudgetConstraint
+from ig_theory.solvers.safe_product import exact_limit
 from ig_theory.tracker import GridTracker, Tracker
 
 
@@ -36,7 +45,7 @@ class BaseSafety:
         kept = 1.0 - self.violation.upper[:, 0].clip(0.0, 1.0)
         mass = product.prob[_branch_prob(product)] * kept[product.branch_node]
         owner = np.repeat(np.arange(len(product.choice)), np.diff(product.branch_ptr))
-        return np.bincount(owner, weights=mass, minlength=len(product.choice))
+        return np.bincount(owner, weights=mass, minlength=len(product.choice)).astype(np.float64)
 
 
 def base_safety(
@@ -65,7 +74,7 @@ def explore_all(
 ) -> Product:
     """The pairs a policy reaches: exact ones if they are few enough, else on the finest
     directed grid (rounding down) that fits the limit."""
-    product = explore(model, constraints, policy, limit=limit)
+    product = explore(model, constraints, policy, limit=exact_limit(constraints, limit))
     per_unit = 16
     while not product.complete and any(c.discount < 1 for c in constraints) and per_unit >= 1:
         trackers: list[Tracker] = [
@@ -87,8 +96,8 @@ def violation_constants(product: Product, weight: Floats) -> Floats:
     return np.where(ended, 1.0, breaking)[:, None]
 
 
-def _branch_prob(product: Product) -> Floats:
+def _branch_prob(product: Product) -> Ints:
     """The index into ``product.prob`` of every branch."""
     sizes = np.diff(product.branch_ptr)
     shift = np.repeat(product.first_prob - product.branch_ptr[:-1], sizes)
-    return np.arange(len(product.branch_node)) + shift
+    return np.asarray(np.arange(len(product.branch_node)) + shift)

@@ -10,7 +10,7 @@ from ig_theory.kernels import compiled
 
 
 @compiled
-def least_demands(choice_ptr, cost, branch_ptr, branch_state, terminal, cyclic, infinite):  # type: ignore[no-untyped-def]
+def least_demands(choice_ptr, cost, branch_ptr, branch_state, terminal, cyclic, infinite):
     """The least fixed point of ``D(s) = min_a (c + max_{s'} D(s'))``, int64[S].
 
     States are settled in ascending order of D, as in Dijkstra's algorithm: a choice is ready
@@ -64,7 +64,7 @@ def least_demands(choice_ptr, cost, branch_ptr, branch_state, terminal, cyclic, 
                 continue
             # The greatest set of unsettled states that can stay among themselves and the
             # settled ones at cost zero.
-            lost = [s for s in range(0)]
+            lost = [np.int64(s) for s in range(0)]
             for s in cyclic_states:
                 stay[s] = not settled[s]
             for s in cyclic_states:

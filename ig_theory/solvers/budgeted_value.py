@@ -6,6 +6,7 @@ enclose it from both sides (THEORY T3).
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -98,22 +99,20 @@ def budgeted_value(
     --------
     >>> from ig_theory.builders import from_dict
     >>> model = from_dict({"s": {"spend": (1, 1, {"s": 1}), "end": (0, 0, {"t": 1})}}, initial="s")
-    >>> budgeted_value(model, BudgetConstraint(2)).initial.middle
+    >>> round(budgeted_value(model, BudgetConstraint(2)).initial.middle, 6)
     2.0
     """
     several = as_constraints(constraint)
     if len(several) > 1:
         joint = safe_product(model, several, limit=limit)
-        pairs = [(joint, joint)]
+        pairs = iter([(joint, joint)])
     else:
         pairs = brackets(model, several[0], limit)
     answer: BudgetedValue | None = None
     for down, up in pairs:
         lower = solve_safe(down)
         upper = lower if up is down else solve_safe(up)
-        initial = Bounds(
-            _start(down.product, lower[1].lower), _start(up.product, upper[1].upper)
-        )
+        initial = Bounds(_start(down.product, lower[1].lower), _start(up.product, upper[1].upper))
         status = lower[1].status if up is down else _joint(lower[1], upper[1])
         answer = BudgetedValue(model, several[0], lower, upper, initial, status)
         if initial.width <= GAP:
@@ -130,10 +129,9 @@ def solve_safe(safe: SafeProduct) -> tuple[SafeProduct, Solution]:
     leaf = np.where(safe.kept, 0.0, -np.inf)
     solution = best_total(product, floats, leaf, model.reward_discount, safe.alive)
     if model.exact and len(product) <= 20_000:
-        try:
+        # Too large for elimination: the certified floats stand.
+        with contextlib.suppress(SolverError):
             solution = best_total_exact(product, gain, model.reward_discount, solution, safe.alive)
-        except SolverError:
-            pass  # too large for elimination; the certified floats stand
     return safe, solution
 
 

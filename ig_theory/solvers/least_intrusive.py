@@ -18,7 +18,6 @@ from ig_theory.augmentation import DEFAULT_LIMIT, RUNNING, Product
 from ig_theory.chain import ROUNDING, components, evaluate
 from ig_theory.cmdp import Bools, ConstrainedMDP, Floats
 from ig_theory.constraint import BudgetConstraint, as_constraints
-from ig_theory.kernels import compiled
 from ig_theory.solvers.end_components import almost_sure
 from ig_theory.solvers.safe_product import SafeProduct, brackets, safe_product
 from ig_theory.verdict import Bounds
@@ -75,7 +74,7 @@ def least_intrusive(
     several = as_constraints(constraint)
     if len(several) > 1:
         joint = safe_product(model, several, limit=limit)
-        pairs = [(joint, joint)]
+        pairs = iter([(joint, joint)])
     else:
         pairs = brackets(model, several[0], limit)
     best: LeastIntrusive | None = None
@@ -99,10 +98,11 @@ def solve_intrusion(safe: SafeProduct) -> LeastIntrusive:
     method), so that the divergences of the policies fall to W; the last one is an upper bound.
     The lower bound is a function L with ``L <= T L`` for the operator T of the equation.
     """
+    from ig_theory.solvers.intrusion_kernels import respond
+
     product, base = safe.product, safe.product.base
     usable = safe.alive & (base > 0)
-    finite, free = _finite(safe, base, usable)
-    usable &= finite[product.choice_node]
+    finite, free, usable = _finite(safe, base, usable)
     solving = (product.outcome == RUNNING) & finite & ~free
     ahead = np.zeros(len(product))
     weight = np.where(free[product.choice_node] & usable, base, 0.0)
@@ -111,7 +111,7 @@ def solve_intrusion(safe: SafeProduct) -> LeastIntrusive:
         product.first_prob, product.prob, solving,
     )  # fmt: skip
     after = np.empty_like(ahead)
-    _respond(*flat, ahead, weight, after)
+    respond(*flat, ahead, weight, after)
     parts = components(product, weight)
     for improvement in range(MOST_IMPROVEMENTS):
         cost = divergence(product, weight)
@@ -123,7 +123,7 @@ def solve_intrusion(safe: SafeProduct) -> LeastIntrusive:
         settled = improvement > 0 and fell <= 1e-12 * (1 + float(above.max(initial=0.0)))
         if settled or not totals.certified:
             break
-        _respond(*flat, ahead, weight, after)
+        respond(*flat, ahead, weight, after)
     time = evaluate(product, solving.astype(np.float64)[:, None], 1.0, weight, parts=parts)
     below = _below(flat, ahead, time.upper[:, 0], after)
     limit = np.where(finite, below, np.inf)
@@ -131,14 +131,16 @@ def solve_intrusion(safe: SafeProduct) -> LeastIntrusive:
 
 
 def _below(flat: tuple[Any, ...], ahead: Floats, time: Floats, after: Floats) -> Floats:
-    """A checked lower bound: ``W - e w`` with w the expected time of the policy found; 0 at worst."""
+    """A checked lower bound: ``W - e w``, w the expected time of the policy; 0 at worst."""
+    from ig_theory.solvers.intrusion_kernels import respond
+
     solving = flat[-1]
     scratch = np.zeros(len(flat[1]))
-    _respond(*flat, ahead, scratch, after)
+    respond(*flat, ahead, scratch, after)
     error = 2 * float((ahead - after)[solving].max(initial=0.0)) + 1e-13
     while error < 1:
         candidate = np.where(solving, np.maximum(ahead - error * time, 0.0), 0.0)
-        _respond(*flat, candidate, scratch, after)
+        respond(*flat, candidate, scratch, after)
         rounding = 64 * ROUNDING * (1 + candidate)
         if ((candidate == 0) | (candidate + rounding <= after))[solving].all():
             return candidate
@@ -169,8 +171,8 @@ def differs(product: Product, weight: Floats) -> Bools:
     return np.asarray(changed | ((product.outcome == RUNNING) & (np.abs(listed - 1) > 1e-9)))
 
 
-def _finite(safe: SafeProduct, base: Floats, usable: Bools) -> tuple[Bools, Bools]:
-    """Where W is finite, and where it is 0.
+def _finite(safe: SafeProduct, base: Floats, usable: Bools) -> tuple[Bools, Bools, Bools]:
+    """Where W is finite, where it is 0, and the usable choices that stay where it is finite.
 
     It is 0 where the base model is safe by itself for ever, and finite where some usable policy
     surely comes to such a place or to an end.
@@ -180,17 +182,15 @@ def _finite(safe: SafeProduct, base: Floats, usable: Bools) -> tuple[Bools, Bool
     product = safe.product
     running = (product.outcome == RUNNING) & safe.kept
     intervenes = ~safe.kept
-    played = np.bincount(
-        product.choice_node[usable], weights=base[usable], minlength=len(product)
-    )
-    whole = _base_choices(safe) == np.bincount(
-        product.choice_node[usable], minlength=len(product)
-    )
+    played = np.bincount(product.choice_node[usable], weights=base[usable], minlength=len(product))
+    whole = _base_choices(safe) == np.bincount(product.choice_node[usable], minlength=len(product))
     intervenes |= running & (~whole | (played == 0))
     flat = (product.choice_ptr, product.branch_ptr, product.branch_node)
     free = ~kernels.backward(*flat, usable, intervenes)
     target = free | ((product.outcome != RUNNING) & safe.kept)
-    return almost_sure(product, usable, target)[0] & safe.kept, free & safe.kept
+    reaching, staying = almost_sure(product, usable, target)
+    finite = reaching & safe.kept
+    return finite, free & safe.kept, staying & finite[product.choice_node]
 
 
 def _base_choices(safe: SafeProduct) -> Floats:
@@ -208,32 +208,3 @@ def _initial(safe: SafeProduct, finite: Bools, below: Floats, above: Floats) -> 
     prob = prob / prob.sum()
     lower, upper = float(prob @ below[first]), float(prob @ above[first])
     return Bounds(lower * (1 - 8 * ROUNDING), upper * (1 + 8 * ROUNDING) + 8 * ROUNDING)
-
-
-@compiled
-def _respond(choice_ptr, usable, base, branch_ptr, branch_node, first_prob, prob, solving, ahead,
-             weight, after):  # type: ignore[no-untyped-def]  # fmt: skip
-    """One step of the equation at the nodes to solve: ``after = T(ahead)``, and `weight` gets
-    the policy in proportion to its terms."""
-    for n in range(len(choice_ptr) - 1):
-        if not solving[n]:
-            continue
-        least = np.inf
-        for j in range(choice_ptr[n], choice_ptr[n + 1]):
-            weight[j] = 0.0
-            if not usable[j]:
-                continue
-            total = 0.0
-            shift = first_prob[j] - branch_ptr[j]
-            for b in range(branch_ptr[j], branch_ptr[j + 1]):
-                total += prob[b + shift] * ahead[branch_node[b]]
-            weight[j] = total
-            least = min(least, total)
-        mass = 0.0
-        for j in range(choice_ptr[n], choice_ptr[n + 1]):
-            if usable[j]:
-                weight[j] = base[j] * np.exp(least - weight[j])  # not all terms underflow
-                mass += weight[j]
-        for j in range(choice_ptr[n], choice_ptr[n + 1]):
-            weight[j] /= mass
-        after[n] = max(least - np.log(mass), 0.0)

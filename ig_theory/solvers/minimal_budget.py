@@ -47,7 +47,9 @@ class SafeSet:
         number = self._row(self.demand, time)[state]
         if number == math.inf or (self.demand.dtype != object and number >= INFINITE):
             return math.inf
-        return Fraction(number if isinstance(number, Fraction) else int(number)) * self.model.cost_unit
+        return (
+            Fraction(number if isinstance(number, Fraction) else int(number)) * self.model.cost_unit
+        )
 
     def contains(self, state: int, z: Fraction, time: int = 0) -> bool:
         """Whether some policy keeps the budget almost surely from here."""
@@ -73,7 +75,9 @@ class SafeSet:
         """
         steps = None if self.constraint.horizon is None else self.constraint.horizon - (time or 0)
         if steps is not None and steps < 1:
-            raise SolverError.at("time", f"below {self.constraint.horizon}", time, "the run is over")
+            raise SolverError.at(
+                "time", f"below {self.constraint.horizon}", time, "the run is over"
+            )
         key = -1 if steps is None else steps
         cache: dict[int, tuple[Demands, Bools]] = self.__dict__.setdefault("_choices", {})
         if key not in cache:
@@ -142,9 +146,9 @@ def minimal_budget(model: ConstrainedMDP, constraint: BudgetConstraint) -> SafeS
     cost = model.cost[model.cost_index(constraint.cost)]
     largest = int(np.abs(cost).max()) if len(cost) else 0
     if constraint.horizon is not None:
-        demand = _finite(model, constraint, cost, constraint.horizon, largest)
-        strict = np.full(demand.shape, constraint.boundary is Boundary.OPEN)
-        return SafeSet(model, constraint, demand, strict)
+        rows = _finite(model, constraint, cost, constraint.horizon, largest)
+        exceed = np.full(rows.shape, constraint.boundary is Boundary.OPEN)
+        return SafeSet(model, constraint, rows, exceed)
     if (cost < 0).any():
         choice = int(np.flatnonzero(cost < 0)[0])
         raise SolverError.at(
@@ -156,11 +160,9 @@ def minimal_budget(model: ConstrainedMDP, constraint: BudgetConstraint) -> SafeS
         demand = _integer(model, cost)
     else:
         demand = _discounted(model, constraint.discount, cost)
-    strict = np.zeros(model.S, dtype=bool)
-    if constraint.boundary is Boundary.OPEN:
-        strict = np.ones(model.S, dtype=bool)
-        if constraint.discount < 1:
-            strict = _must_exceed(model, constraint, demand)
+    strict: Bools = np.full(model.S, constraint.boundary is Boundary.OPEN)
+    if constraint.boundary is Boundary.OPEN and constraint.discount < 1:
+        strict = _must_exceed(model, constraint, demand)
     return SafeSet(model, constraint, demand, strict)
 
 
@@ -192,13 +194,13 @@ def _finite(
     if integer:
         _no_overflow(largest * max(horizon, 1))
     costs = cost if integer else cost.astype(object)
-    rows = np.zeros((horizon + 1, model.S), dtype=np.int64 if integer else object)
+    rows: Demands = np.zeros((horizon + 1, model.S), dtype=np.int64 if integer else object)
     # Over the denominator q^t the recursion D_t = c + gamma D_{t-1} stays in integers.
     for t in range(1, horizon + 1):
         worst = np.maximum.reduceat(rows[t - 1][model.branch_state], model.branch_ptr[:-1])
-        through = costs * q**t + p * worst
+        through: Demands = costs * q**t + p * worst
         if anytime:
-            through = np.maximum(through, 0)
+            through = np.asarray(np.maximum(through, 0))
         rows[t] = np.minimum.reduceat(through, model.choice_ptr[:-1])
     if integer:
         return rows
@@ -234,7 +236,9 @@ def _discounted(model: ConstrainedMDP, gamma: Fraction, cost: Ints) -> Demands:
         best = np.where(improved, _first(is_best, model.choice_ptr), best)
 
 
-def _float_proposal(model: ConstrainedMDP, gamma: float, cost: npt.NDArray[np.float64]) -> tuple[Ints, Ints]:
+def _float_proposal(
+    model: ConstrainedMDP, gamma: float, cost: npt.NDArray[np.float64]
+) -> tuple[Ints, Ints]:
     demand = np.zeros(model.S)
     for _ in range(100_000):
         most = np.maximum.reduceat(demand[model.branch_state], model.branch_ptr[:-1])
@@ -262,7 +266,9 @@ def _first(marked: Bools, ptr: Ints) -> Ints:
     return np.where(found < len(marked), found, ptr[:-1])
 
 
-def _follow(model: ConstrainedMDP, gamma: Fraction, costs: Demands, best: Ints, worst: Ints) -> Demands:
+def _follow(
+    model: ConstrainedMDP, gamma: Fraction, costs: Demands, best: Ints, worst: Ints
+) -> Demands:
     """The exact discounted cost when every state takes one choice and one branch."""
     successor = model.branch_state[worst[best]].tolist()
     pay = costs[best]
@@ -297,12 +303,12 @@ def _must_exceed(model: ConstrainedMDP, constraint: BudgetConstraint, demand: De
     There z stays tight along some branches; it is lost if it meets ``D = 0`` (z = 0 is broken)
     in finite time. If it can stay tight for ever, z never falls to 0 (c = 1, d = 1/(1-gamma)).
     """
-    strict = (demand == 0).astype(bool)
+    strict: Bools = (demand == 0).astype(bool)
     while True:
         choices, exceed = _choice_demand(model, constraint, demand, strict)
         tight = (choices == demand[model.choice_state]).astype(bool)
         wins = np.maximum.reduceat(tight & ~exceed, model.choice_ptr[:-1])
-        lost = strict | ~wins
+        lost: Bools = np.asarray(strict | ~wins)
         if (lost == strict).all():
             return strict
         strict = lost

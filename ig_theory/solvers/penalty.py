@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 
 from ig_theory.augmentation import BROKEN, DEFAULT_LIMIT, OPEN, Product, every_choice
-from ig_theory.cmdp import ConstrainedMDP, Floats
+from ig_theory.cmdp import Bools, ConstrainedMDP, Floats
 from ig_theory.constraint import BudgetConstraint
 from ig_theory.errors import SolverError
 from ig_theory.solvers.base_safety import explore_all
@@ -46,7 +46,7 @@ def penalty_value(
     --------
     >>> from ig_theory.builders import from_dict
     >>> model = from_dict({"s": {"spend": (1, 1, {"t": 1}), "end": (0, 0, {"t": 1})}}, initial="s")
-    >>> penalty_value(model, BudgetConstraint(0), n=3).solution.lower[0]
+    >>> round(float(penalty_value(model, BudgetConstraint(0), n=3).solution.upper[0]), 6)
     0.0
     """
     product = explore_all(model, (constraint,), every_choice, limit)
@@ -91,5 +91,5 @@ def _charge(product: Product, n: float, beta: float, ahead: int) -> Floats:
     return np.asarray(n * total[left])
 
 
-def _broken_leaf(product: Product) -> np.ndarray:
-    return (product.outcome == BROKEN) | (product.outcome == OPEN)
+def _broken_leaf(product: Product) -> Bools:
+    return np.asarray((product.outcome == BROKEN) | (product.outcome == OPEN))

@@ -9,7 +9,7 @@ from ig_theory.kernels import compiled, leap
 
 @compiled
 def optimise(order, start, option_ptr, option, gain, branch_ptr, branch_node, first_prob, prob,
-             group, stay, beta, x, tolerance, most):  # type: ignore[no-untyped-def]  # fmt: skip
+             group, stay, beta, x, tolerance, most):  # fmt: skip
     """Value iteration ``x = max(stay, max_j gain + beta P x)``, component by component, with
     the extrapolation of `linear`.
 
@@ -72,7 +72,8 @@ def optimise(order, start, option_ptr, option, gain, branch_ptr, branch_node, fi
 
 
 @compiled
-def backups(option_ptr, option, gain, branch_ptr, branch_node, first_prob, prob, group, beta, x, out):  # type: ignore[no-untyped-def]  # fmt: skip
+def backups(option_ptr, option, gain, branch_ptr, branch_node, first_prob, prob, group, beta, x,
+            out):  # fmt: skip
     """``out[o] = gain + beta P x`` of every listed choice."""
     for g in range(len(option_ptr) - 1):
         for o in range(option_ptr[g], option_ptr[g + 1]):
@@ -87,7 +88,7 @@ def backups(option_ptr, option, gain, branch_ptr, branch_node, first_prob, prob,
 
 
 @compiled
-def inside(part, choice_ptr, alive, branch_ptr, branch_node):  # type: ignore[no-untyped-def]
+def inside(part, choice_ptr, alive, branch_ptr, branch_node):
     """Take away the choices that leave their node's component; says whether any was."""
     changed = False
     for n in range(len(choice_ptr) - 1):

@@ -6,7 +6,7 @@ constant (THEORY L3).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,9 @@ from ig_theory.tracker import ExactTracker, GridTracker, Tracker
 
 EXACT_PAIRS = 20_000
 """Exact discounted budgets are given up for a grid beyond this many pairs."""
+
+GRID_PAIRS = 200_000
+"""Grids are not refined beyond this many pairs."""
 
 LARGEST_GRID = 512
 """Grid points per cost unit beyond which a directed grid is not refined."""
@@ -92,39 +95,55 @@ def minimal_budget_or_none(model: ConstrainedMDP, constraint: BudgetConstraint) 
         return None
 
 
+def exact_limit(constraints: Sequence[BudgetConstraint], limit: int) -> int:
+    """How many exact pairs to try for: discounted budgets of endless runs seldom recur."""
+    endless = any(c.discount < 1 and c.horizon is None for c in constraints)
+    return min(limit, EXACT_PAIRS) if endless else limit
+
+
 def brackets(
     model: ConstrainedMDP, constraint: BudgetConstraint, limit: int
-) -> list[tuple[SafeProduct, SafeProduct]]:
+) -> Iterator[tuple[SafeProduct, SafeProduct]]:
     """Safe products whose optima enclose the exact one, ever closer (THEORY T3).
 
     The first of a pair rounds budgets down (its policies are safe), the second up (it has every
-    safe policy). They are one product where exact budgets are few enough.
+    safe policy). They are one product where exact budgets are few enough. A pair is explored
+    when it is asked for; grids end at `GRID_PAIRS` pairs.
+
+    Raises
+    ------
+    SolverError
+        If not even the first pair fits the limit.
     """
     safe_set = minimal_budget_or_none(model, constraint)
-    exact_limit = limit if constraint.discount == 1 else min(limit, EXACT_PAIRS)
     try:
         exact = safe_product(
-            model, constraint, [ExactTracker(model, constraint)], exact_limit, safe_set
+            model,
+            constraint,
+            [ExactTracker(model, constraint)],
+            exact_limit([constraint], limit),
+            safe_set,
         )
-        return [(exact, exact)]
     except SolverError:
         if constraint.discount == 1:
             raise
-    pairs: list[tuple[SafeProduct, SafeProduct]] = []
+    else:
+        yield exact, exact
+        return
     per_unit = 2
     while per_unit <= LARGEST_GRID:
+        most = limit if per_unit == 2 else min(limit, GRID_PAIRS)
         try:
             down, up = (
                 safe_product(
                     model, constraint, [GridTracker(model, constraint, per_unit, up=upward)],
-                    limit, safe_set,
+                    most, safe_set,
                 )
                 for upward in (False, True)
             )  # fmt: skip
         except SolverError:
-            if not pairs:
+            if per_unit == 2:
                 raise
-            break
-        pairs.append((down, up))
+            return
+        yield down, up
         per_unit *= 4
-    return pairs

@@ -145,7 +145,9 @@ def _quotient(
         endless, within = end_components(product, alive)
         endless = _gainful(product, gain, endless, within)
         # Elsewhere a run that never ends loses reward for ever: it must be able to end.
-        alive = almost_sure(product, alive, (product.outcome != RUNNING) | merged | (endless >= 0))[1]
+        alive = almost_sure(product, alive, (product.outcome != RUNNING) | merged | (endless >= 0))[
+            1
+        ]
     representatives, group = np.unique(group, return_inverse=True)
     groups = len(representatives)
     stay = np.full(groups, -np.inf)
@@ -172,8 +174,9 @@ def _gainful(product: Product, gain: Floats, component: Ints, internal: Bools) -
     both = np.flatnonzero(gains & pays)
     if len(both):
         node = int(np.flatnonzero(component == both[0])[0])
+        name = product.model.state_name(int(product.state[node]))
         raise SolverError.at(
-            f"undiscounted reward around state {product.model.state_name(int(product.state[node]))}",
+            f"undiscounted reward around state {name}",
             "rewards of one sign wherever a run can stay for ever", "both signs",
             "set reward_discount below 1, or a horizon",
         )  # fmt: skip
@@ -330,9 +333,7 @@ def _policy_value(
     cut = weight.copy()
     cut[policy[infinite & running]] = 0.0
     outcome = np.where(infinite & running, 1, product.outcome).astype(np.int8)
-    totals = evaluate(
-        replace(product, outcome=outcome), constant[:, None], beta, weight=cut
-    )
+    totals = evaluate(replace(product, outcome=outcome), constant[:, None], beta, weight=cut)
     lower = np.where(infinite, value[quotient.group], totals.lower[:, 0])
     return lower, totals.certified
 
