@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ig_theory.augmentation import DEFAULT_LIMIT
 from ig_theory.budget import INFINITE
 from ig_theory.cmdp import Bools, ConstrainedMDP, Floats
 from ig_theory.constraint import BudgetConstraint, as_constraints
 from ig_theory.guard import Guard, GuardView
 from ig_theory.guards.table import TableGuard
 from ig_theory.solvers.minimal_budget import SafeSet, minimal_budget
-from ig_theory.solvers.safe_product import safe_product
+from ig_theory.solvers.safe_product import exact_limit, safe_product
 
 
 def shield(
@@ -33,7 +34,7 @@ def shield(
     several = as_constraints(constraint)
     if len(several) == 1:
         return Shield(minimal_budget(model, several[0]))
-    safe = safe_product(model, several)
+    safe = safe_product(model, several, limit=exact_limit(several, DEFAULT_LIMIT))
     return TableGuard(
         safe.product,
         safe.alive.astype(np.float64),

@@ -19,7 +19,7 @@ from ig_theory.chain import ROUNDING, components, evaluate
 from ig_theory.cmdp import Bools, ConstrainedMDP, Floats
 from ig_theory.constraint import BudgetConstraint, as_constraints
 from ig_theory.solvers.end_components import almost_sure
-from ig_theory.solvers.safe_product import SafeProduct, brackets, safe_product
+from ig_theory.solvers.safe_product import SafeProduct, brackets, exact_limit, safe_product
 from ig_theory.verdict import Bounds
 
 GAP = 1e-9
@@ -73,7 +73,7 @@ def least_intrusive(
     """
     several = as_constraints(constraint)
     if len(several) > 1:
-        joint = safe_product(model, several, limit=limit)
+        joint = safe_product(model, several, limit=exact_limit(several, limit))
         pairs = iter([(joint, joint)])
     else:
         pairs = brackets(model, several[0], limit)
