@@ -104,19 +104,20 @@ def evaluate(
     free = ~fixed & (product.outcome == RUNNING)
     # w - beta P w >= 1/2 where again = 1 + beta P w
     sound = bool(np.isfinite(time).all() and (time[free] - again[free, columns] + 1 >= 0.5).all())
+    known = np.isfinite(value)
     with np.errstate(invalid="ignore"):
-        off = np.where(np.isfinite(value), np.abs(value - again[:, :columns]), 0.0)[free]
-    finite = np.abs(value[np.isfinite(value)])
-    earned = np.abs(constant[np.isfinite(constant)])
-    scale = float(finite.max(initial=0.0) + earned.max(initial=0.0))
-    residual = float(off.max(initial=0.0)) + ROUNDING * (_longest_row(product) + 4) * scale
+        off = np.where(known, np.abs(value - again[:, :columns]), 0.0)[free]
+    size = np.where(known, np.abs(value), 0.0).max(axis=0, initial=0.0)
+    size += np.where(np.isfinite(constant), np.abs(constant), 0.0).max(axis=0, initial=0.0)
+    residual = off.max(axis=0, initial=0.0) + ROUNDING * (_longest_row(product) + 4) * size
+    worst = float(residual.max(initial=0.0))
     if not sound:
-        wide = np.where(free[:, None] & np.isfinite(value), np.inf, 0.0)
-        return Totals(value - wide, value + wide, False, residual)
-    margin = np.where(free, 2 * residual * time * (1 + 1e-9), 0.0)[:, None]
+        wide = np.where(free[:, None] & known, np.inf, 0.0)
+        return Totals(value - wide, value + wide, False, worst)
+    margin = 2 * residual * np.where(free, time * (1 + 1e-9), 0.0)[:, None]
     unknown = np.isnan(value)
     lower = np.where(unknown, -np.inf, value - margin)
-    return Totals(lower, np.where(unknown, np.inf, value + margin), True, residual)
+    return Totals(lower, np.where(unknown, np.inf, value + margin), True, worst)
 
 
 def evaluate_exact(
