@@ -11,12 +11,13 @@ from ig_theory.cli.options import STATE_LIMIT
 from ig_theory.cli.output import Progress
 from ig_theory.cmdp import ConstrainedMDP
 from ig_theory.constraint import BudgetConstraint
+from ig_theory.context import Context
 from ig_theory.errors import IGTheoryError
 from ig_theory.guards import open_guard
 from ig_theory.report.study import SafeSetPicture, Study, picture
 from ig_theory.solvers.minimal_budget import minimal_budget
 from ig_theory.verdict import Outcome, Verdict
-from ig_theory.verification import Context, verify
+from ig_theory.verification import verify
 
 
 @dataclass(frozen=True)

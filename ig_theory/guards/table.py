@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ig_theory.augmentation import Lookup, Product, rows_of
+from ig_theory.augmentation import Product
 from ig_theory.cmdp import Floats, Ints
 from ig_theory.errors import GuardError
 from ig_theory.guard import GuardView
+from ig_theory.lookup import Lookup, rows_of
 
 
 class TableGuard:
