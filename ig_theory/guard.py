@@ -134,6 +134,51 @@ def probabilities(guard: Guard, view: GuardView) -> Floats:
     return output
 
 
+class Asked:
+    """A guard as a policy: every answer is checked, and the first ones are asked for twice.
+
+    Verification asks about each situation once and takes the answer for all runs through it,
+    which is right only for a guard that answers each situation by itself and always alike.
+
+    Examples
+    --------
+    >>> Asked(lambda view: view.base).guard is not None
+    True
+    """
+
+    TWICE = 4096
+    """How many situations are asked again, in another order and another batch."""
+
+    def __init__(self, guard: Guard) -> None:
+        self.guard = guard
+        self._left = self.TWICE
+
+    def __call__(self, view: GuardView) -> Floats:
+        """The guard's probabilities.
+
+        Raises
+        ------
+        GuardFault
+            If they are no policy, or differ when asked for again.
+        """
+        output = probabilities(self.guard, view)
+        again = np.arange(min(len(view), self._left))[::-2]
+        self._left -= len(again)
+        if len(again):
+            second = probabilities(self.guard, rows(view, again))
+            off = (np.abs(second - output[again]) > ROW_TOTAL_TOLERANCE).any(axis=1)
+            off |= ((second > 0) != (output[again] > 0)).any(axis=1)
+            if off.any():
+                place = int(np.flatnonzero(off)[0])
+                raise GuardFault(
+                    f"the guard answered {output[again[place]].tolist()}, and "
+                    f"{second[place].tolist()} when asked again in another batch; it must be a "
+                    f"function of each situation alone",
+                    int(again[place]),
+                )
+        return output
+
+
 def _first_failing_row(guard: Guard, view: GuardView) -> int:
     """The first row on which the guard raises when asked alone; 0 if it only fails in batch."""
     for row in range(min(len(view), 256)):

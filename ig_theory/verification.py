@@ -20,7 +20,7 @@ from ig_theory.cmdp import ConstrainedMDP
 from ig_theory.constraint import BudgetConstraint, Scope, as_constraints
 from ig_theory.context import Context, Progress
 from ig_theory.errors import ConstraintError
-from ig_theory.guard import Guard, GuardFault, probabilities
+from ig_theory.guard import Asked, Guard, GuardFault
 from ig_theory.metrics import ChainMetrics, kept_without_intervention, measure
 from ig_theory.solvers.least_intrusive import differs
 from ig_theory.verdict import Bounds, Outcome, Verdict
@@ -97,7 +97,7 @@ def verify(
         context = context.rational()
     blank = Verdict(guard_name, model_name, context.constraints, Outcome.ERROR)
     try:
-        product, on_grid = context.walk(lambda view: probabilities(guard, view), progress)
+        product, on_grid = context.walk(Asked(guard), progress)
     except GuardFault as fault:
         return replace(blank, error=str(fault), seconds=time.perf_counter() - started)
     if price is None:
@@ -182,7 +182,7 @@ def _signed(guard: Guard, context: Context) -> str:
             context.model, asked, state_limit=context.state_limit,
             grid=context.model.cost_unit / context.per_unit,
         )  # fmt: skip
-        product, _ = twin.walk(lambda view: probabilities(guard, view), None)
+        product, _ = twin.walk(Asked(guard), None)
         nobody = np.zeros(context.model.S, dtype=bool)
         chance = measure(product, nobody, exact=False, price=False).violation
         found.append(f"{scope.value} {float(chance.lower):.6g}..{float(chance.upper):.6g}")
