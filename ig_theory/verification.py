@@ -23,7 +23,7 @@ from ig_theory.errors import ConstraintError
 from ig_theory.guard import Asked, Guard, GuardFault
 from ig_theory.metrics import ChainMetrics, kept_without_intervention, measure
 from ig_theory.solvers.least_intrusive import differs
-from ig_theory.verdict import Bounds, Outcome, Verdict
+from ig_theory.verdict import Bounds, Outcome, Verdict, Witness
 from ig_theory.witness import shortest_violation
 
 PRICED_PAIRS = 500_000
@@ -105,9 +105,11 @@ def verify(
     labelled = price or "unsafe_prompt" in model.labels
     unsafe = context.unsafe_prompt if labelled else np.zeros(model.S, dtype=bool)
     metrics = measure(product, unsafe, exact, price)
+    verdict = _decided(blank, product, context, metrics, on_grid)
     verdict = replace(
-        _decided(blank, product, context, metrics, on_grid),
-        violation=metrics.violation, reward=metrics.reward, kl=metrics.kl,
+        verdict,
+        violation=_at_least_the_witness(metrics.violation, verdict.witness),
+        reward=metrics.reward, kl=metrics.kl,
         urup=metrics.urup if labelled else None, arsp=metrics.arsp,
         violation_by_time=metrics.violation_by_time, states_explored=len(product),
     )  # fmt: skip
@@ -146,6 +148,15 @@ def _decided(
         else "rounding leaves open whether the budget is kept; use a finer grid"
     )
     return replace(blank, outcome=Outcome.INCONCLUSIVE, assumptions=(*assumptions, why))
+
+
+def _at_least_the_witness(violation: Bounds, witness: Witness | None) -> Bounds:
+    """However rare, a violation is at least as probable as the run that shows it."""
+    if witness is None:
+        return violation
+    # The float probability of a run is a product: a relative 1e-9 is more than its rounding.
+    shown = float(witness.probability) * (1 - 1e-9)
+    return violation if violation.lower >= shown else Bounds(shown, max(violation.upper, shown))
 
 
 def _false_interventions(context: Context, product: Product) -> Bounds:
