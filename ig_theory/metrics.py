@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -238,10 +236,9 @@ def _exact(
         total = evaluate_exact(product, earned, product.model.reward_discount, weight)
     except SolverError:  # too large for elimination; the certified floats stand
         return violation, reward
-    start: Callable[[list[Any]], Any] = lambda value: sum(  # noqa: E731
-        p * value[n] for n, p in zip(product.initial.tolist(), product.initial_prob, strict=True)
-    )
-    one, two = start(chance), start(total)
+    first = list(zip(product.initial.tolist(), product.initial_prob, strict=True))
+    one = sum(p * chance[n] for n, p in first)
+    two = sum(p * total[n] for n, p in first)
     return Bounds(one, one), Bounds(two, two)
 
 

@@ -19,7 +19,7 @@ from ig_theory.augmentation import DEFAULT_LIMIT, Product
 from ig_theory.cmdp import ConstrainedMDP, Floats
 from ig_theory.constraint import BudgetConstraint, Scope, as_constraints
 from ig_theory.errors import SolverError
-from ig_theory.solvers.safe_product import SafeProduct, brackets, exact_limit, safe_product
+from ig_theory.solvers.safe_product import SafeProduct, brackets
 from ig_theory.solvers.solution import Solution, Status
 from ig_theory.solvers.total_reward import best_total, best_total_exact
 from ig_theory.verdict import Bounds, Number
@@ -103,13 +103,8 @@ def budgeted_value(
     2.0
     """
     several = as_constraints(constraint)
-    if len(several) > 1:
-        joint = safe_product(model, several, limit=exact_limit(several, limit))
-        pairs = iter([(joint, joint)])
-    else:
-        pairs = brackets(model, several[0], limit)
     answer: BudgetedValue | None = None
-    for down, up in pairs:
+    for down, up in brackets(model, several, limit):
         lower = solve_safe(down)
         upper = lower if up is down else solve_safe(up)
         initial = Bounds(_start(down.product, lower[1].lower), _start(up.product, upper[1].upper))

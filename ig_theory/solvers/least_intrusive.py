@@ -19,7 +19,7 @@ from ig_theory.chain import ROUNDING, components, evaluate
 from ig_theory.cmdp import Bools, ConstrainedMDP, Floats
 from ig_theory.constraint import BudgetConstraint, as_constraints
 from ig_theory.solvers.end_components import almost_sure
-from ig_theory.solvers.safe_product import SafeProduct, brackets, exact_limit, safe_product
+from ig_theory.solvers.safe_product import SafeProduct, brackets
 from ig_theory.verdict import Bounds
 
 GAP = 1e-9
@@ -71,14 +71,8 @@ def least_intrusive(
     >>> round(least_intrusive(model, BudgetConstraint(0)).initial.middle, 6)  # log 2
     0.693147
     """
-    several = as_constraints(constraint)
-    if len(several) > 1:
-        joint = safe_product(model, several, limit=exact_limit(several, limit))
-        pairs = iter([(joint, joint)])
-    else:
-        pairs = brackets(model, several[0], limit)
     best: LeastIntrusive | None = None
-    for down, up in pairs:
+    for down, up in brackets(model, as_constraints(constraint), limit):
         best = solve_intrusion(down)
         if up is not down:
             # Rounding up allows more, so its W is the lower bound.

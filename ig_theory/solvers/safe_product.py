@@ -102,19 +102,24 @@ def exact_limit(constraints: Sequence[BudgetConstraint], limit: int) -> int:
 
 
 def brackets(
-    model: ConstrainedMDP, constraint: BudgetConstraint, limit: int
+    model: ConstrainedMDP, constraints: Sequence[BudgetConstraint], limit: int
 ) -> Iterator[tuple[SafeProduct, SafeProduct]]:
     """Safe products whose optima enclose the exact one, ever closer (THEORY T3).
 
     The first of a pair rounds budgets down (its policies are safe), the second up (it has every
-    safe policy). They are one product where exact budgets are few enough. A pair is explored
-    when it is asked for; grids end at `GRID_PAIRS` pairs.
+    safe policy). They are one product where exact budgets are few enough, as they must be with
+    several constraints. A pair is explored when it is asked for; grids end at `GRID_PAIRS` pairs.
 
     Raises
     ------
     SolverError
         If not even the first pair fits the limit.
     """
+    if len(constraints) > 1:
+        joint = safe_product(model, constraints, limit=exact_limit(constraints, limit))
+        yield joint, joint
+        return
+    (constraint,) = constraints
     safe_set = minimal_budget_or_none(model, constraint)
     try:
         exact = safe_product(
