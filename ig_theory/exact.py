@@ -6,8 +6,7 @@ import math
 import re
 from collections.abc import Iterable
 from fractions import Fraction
-
-import numpy as np
+from numbers import Integral, Rational, Real
 
 from ig_theory.errors import ModelError
 
@@ -35,11 +34,12 @@ def rational(value: object, where: str) -> Fraction:
     """
     if isinstance(value, Fraction):
         return value
-    if isinstance(value, float | np.floating):
+    # NumPy's scalars are numbers of these kinds too; importing it here would slow --help.
+    if isinstance(value, Real) and not isinstance(value, Rational):
         shown = float(value)
         repair = f"write it as text, '{shown}'" if math.isfinite(shown) else "give a number"
         raise ModelError.at(where, "an exact rational", f"the float {shown!r}", repair)
-    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+    if not isinstance(value, bool) and isinstance(value, Integral):
         return Fraction(int(value))
     if isinstance(value, str):
         text = value.strip()

@@ -1,29 +1,5 @@
-"""Toy latent MDPs whose answers are known, and random families of constrained MDPs."""
+"""Toy latent MDPs whose answers are known, and random families of constrained MDPs.
 
-from simulators.garnet import garnet, shelter_levels, sheltered_garnet
-from simulators.latent import (
-    DIALOGUE_BASIS,
-    aliased,
-    jailbreak_dialogue,
-    late_budget,
-    late_violation,
-    latent_chain,
-    safe_share,
-    slippery_hall,
-    violation_time,
-)
-
-__all__ = [
-    "DIALOGUE_BASIS",
-    "aliased",
-    "garnet",
-    "jailbreak_dialogue",
-    "late_budget",
-    "late_violation",
-    "latent_chain",
-    "safe_share",
-    "shelter_levels",
-    "sheltered_garnet",
-    "slippery_hall",
-    "violation_time",
-]
+The models are in `simulators.latent` and `simulators.garnet`. Nothing is imported here, so that
+``ig-theory --help``, which loads `simulators.cli`, needs no NumPy.
+"""

@@ -370,7 +370,7 @@ def test_simulate_is_reproducible_and_never_proves(run):
 def test_help_imports_nothing_heavy():
     code = (
         "import sys; from ig_theory.cli import main; code = main(['--help']); "
-        "heavy = {'scipy', 'numba', 'matplotlib', 'networkx', 'sympy', 'gymnasium'}; "
+        "heavy = {'numpy', 'scipy', 'numba', 'matplotlib', 'networkx', 'sympy', 'gymnasium'}; "
         "sys.exit(code or sorted(heavy & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

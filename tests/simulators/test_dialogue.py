@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from recursion import Tree, geometric
 
-from simulators import DIALOGUE_BASIS, jailbreak_dialogue
+from simulators.latent import DIALOGUE_BASIS, jailbreak_dialogue
 
 DISCOUNTS = [Fraction(1), Fraction(9, 10), Fraction(1, 2)]
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"

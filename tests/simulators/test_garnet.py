@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from ig_theory.errors import ModelError
-from simulators import garnet, shelter_levels, sheltered_garnet
-from simulators.garnet import _distinct
+from simulators.garnet import _distinct, garnet, shelter_levels, sheltered_garnet
 
 BOTH = [garnet, sheltered_garnet]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ig_theory.errors import ModelError
-from simulators import late_budget, late_violation, violation_time
+from simulators.latent import late_budget, late_violation, violation_time
 
 DISCOUNTS = [Fraction(9, 10), Fraction(1, 2)]
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"

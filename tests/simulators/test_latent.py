@@ -12,7 +12,7 @@ import pytest
 from recursion import Tree, geometric
 
 from ig_theory.errors import ModelError
-from simulators import (
+from simulators.latent import (
     aliased,
     jailbreak_dialogue,
     late_violation,

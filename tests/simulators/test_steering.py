@@ -12,7 +12,7 @@ from ig_theory.io import open_model
 from ig_theory.tracker import BudgetStore, ExactTracker
 from ig_theory.verdict import Outcome
 from ig_theory.verification import verify
-from simulators import DIALOGUE_BASIS
+from simulators.latent import DIALOGUE_BASIS
 
 CONSTRAINT = BudgetConstraint(3)
 
