@@ -221,14 +221,13 @@ def _check_demand(
             raise CertificateError.at(name, f"{count} rows of {model.S}", "another shape", "-")
     if any(s not in (0, 1) for r in strict for s in r):
         raise CertificateError.at("strict", "0 or 1", "other", "-")
-    if not constraint.closed and constraint.horizon is None:
-        # Where z may equal D it could stay positive for ever without being tight anywhere:
-        # the checker asks for the simple sufficient condition.
-        _require_open(rows, strict)
     p, q = constraint.discount.numerator, constraint.discount.denominator
     for t in range(count):
         if constraint.horizon is not None and t == 0:
-            _last_row(rows[0], constraint)
+            for s in range(model.S):  # with no steps to go z itself is judged
+                _judged(
+                    f"demand of state {model.state_name(s)}", rows[0][s], strict[0][s], constraint
+                )
             continue
         before = t - 1 if constraint.horizon is not None else t
         for s in range(model.S):
@@ -253,10 +252,8 @@ def _row(
     p, q, scale = numbers
     own = _whole(rows[t][s], "demand")
     where = f"demand of state {model.state_name(s)}"
-    if constraint.anytime and own < 0:
-        raise CertificateError.at(where, "a number >= 0", own, "-")
-    if not constraint.closed and own == 0 and constraint.anytime and not strict[t][s]:
-        raise CertificateError.at(where, "z above 0 (open boundary)", "z = 0 allowed", "-")
+    if constraint.anytime or model.terminal[s]:
+        _judged(where, own, strict[t][s], constraint)
     if model.terminal[s]:
         return
     choice = _choice(s, _whole(action[t][s], "action"), model)
@@ -331,17 +328,12 @@ def _check_violation(
 _STEP = {"state", "choice", "costs", "budgets", "next_state", "probability"}
 
 
-def _require_open(rows: list[list[Any]], strict: list[list[Any]]) -> None:
-    for row, marks in zip(rows, strict, strict=True):
-        for demand, mark in zip(row, marks, strict=True):
-            if demand == 0 and not mark:
-                raise CertificateError.at("strict", "1 where the demand is 0", 0, "open boundary")
-
-
-def _last_row(row: list[Any], constraint: _Constraint) -> None:
-    """With no steps to go the demand is 0."""
-    if any(_whole(d, "demand") < 0 for d in row):
-        raise CertificateError.at("demand", "numbers >= 0 with no steps to go", "a negative", "-")
+def _judged(where: str, demand: Any, strict: int, constraint: _Constraint) -> None:
+    """Where z is judged at once, every z that the demand admits must be kept."""
+    own = _whole(demand, where)
+    if own < 0 or (own == 0 and not constraint.closed and not strict):
+        least = "a number >= 0" if constraint.closed else "a number > 0, or 0 with z above it"
+        raise CertificateError.at(where, least, own, "a broken budget is admitted")
 
 
 def _start(

@@ -32,6 +32,9 @@ CASES = {
     "hall": ("slippery-hall", BudgetConstraint(3)),
     "discounted": ("slippery-hall", BudgetConstraint("3/2", "9/10", horizon=8)),
     "open": ("latent-chain", BudgetConstraint("5/2", boundary="open")),
+    "open-horizon": ("latent-chain", BudgetConstraint("5/2", boundary="open", horizon=4)),
+    "terminal": ("latent-chain", BudgetConstraint(2, scope="terminal", horizon=6)),
+    "open-terminal": ("slippery-hall", BudgetConstraint(3, "9/10", "open", "terminal", horizon=6)),
 }
 
 
@@ -112,12 +115,14 @@ def demand_lies(certificate: dict[str, Any], model: ConstrainedMDP) -> Iterator[
     """Demands below the least fixed point, infinite or negative ones, absent actions."""
     for t, row in enumerate(certificate["demand"]):
         for s, demand in enumerate(row):
-            if demand is None or (t == 0 and len(certificate["demand"]) > 1):
+            if demand is None:
                 continue
             yield changed(certificate, ("demand", t, s), -1)
             if demand > 0 and t == len(certificate["demand"]) - 1:
                 yield changed(certificate, ("demand", t, s), demand - 1)
-            if not model.terminal[s]:
+            if certificate["strict"][t][s] == 1:  # in these cases every demand can be spent
+                yield changed(certificate, ("strict", t, s), 0)
+            if not model.terminal[s] and not (t == 0 and len(certificate["demand"]) > 1):
                 yield changed(certificate, ("action", t, s), 99)
                 yield changed(certificate, ("action", t, s), None)
 
