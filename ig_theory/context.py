@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ig_theory.augmentation import BROKEN, DEFAULT_LIMIT, Product, base_choices, explore
+from ig_theory.augmentation import BROKEN, DEFAULT_LIMIT, OPEN, Product, base_choices, explore
 from ig_theory.cmdp import Bools, ConstrainedMDP
 from ig_theory.constraint import BudgetConstraint, as_constraints
 from ig_theory.errors import ConstraintError, SolverError
@@ -93,7 +93,7 @@ class Context:
         if solved is None:
             return None
         if solved.status is Status.UNCERTIFIED:
-            self._cache["optimal reward note"] = None, "the value iteration was not certified"
+            self._cache["optimal reward is wide"] = None, "the value iteration was not certified"
         bounds: Bounds = solved.initial
         return bounds
 
@@ -124,6 +124,13 @@ class Context:
         if "unsafe_prompt" in self.model.labels:
             return self.model.labels["unsafe_prompt"]
         found: Bools = self._once("unsafe prompts", lambda: _can_be_violated(self.base))
+        if (self.base.outcome == OPEN).any():
+            # A prompt whose violations lie beyond what was explored passes for a safe one.
+            self._cache["unsafe prompts"] = (
+                found,
+                f"the base model was followed to {len(self.base)} pairs only, so that some "
+                "may count as safe; raise the state limit or refine the grid",
+            )
         return found
 
     def trackers(self, on_grid: bool) -> list[Tracker]:

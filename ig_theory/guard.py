@@ -215,7 +215,7 @@ def view_of(
     enabled = choice >= 0
     safe = np.where(enabled, choice, 0)
     unit = float(model.cost_unit)
-    latent = isinstance(model, LatentMDP)
+    latents = (model.latent[state], model.readout) if isinstance(model, LatentMDP) else (None, None)
     return GuardView(
         base=np.where(enabled, model.base_policy[safe], 0).astype(np.float64),
         enabled=enabled,
@@ -223,8 +223,8 @@ def view_of(
         costs=tuple(np.where(enabled, model.cost[k][safe] * unit, 0.0) for k in costs),
         budgets=budgets,
         time=time,
-        latent=model.latent[state] if latent else None,  # type: ignore[attr-defined]  # LatentMDP
-        readout=model.readout if latent else None,  # type: ignore[attr-defined]  # LatentMDP
+        latent=latents[0],
+        readout=latents[1],
         state=state,
     )
 

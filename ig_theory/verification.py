@@ -237,8 +237,12 @@ def _notes(context: Context, price: bool) -> tuple[str, ...]:
             f"no guard can be safe here: initial state {context.model.state_name(state)} {needs}, "
             f"and has {budget}"
         )
-    for name in ("minimal budget", "optimal reward", "KL limit", "optimal reward note"):
+    for name in ("minimal budget", "optimal reward", "KL limit"):
         why = context.why_not(name)
         if why is not None:
             notes.append(f"{name} is not given: {why}")
+    for name in ("optimal reward is wide", "unsafe prompts"):
+        why = context.why_not(name)
+        if why is not None:
+            notes.append(f"{name}: {why}")
     return tuple(notes)

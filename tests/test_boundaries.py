@@ -12,6 +12,7 @@ from ig_theory.cmdp import ConstrainedMDP
 from ig_theory.constraint import BudgetConstraint
 from ig_theory.guard import GuardView
 from ig_theory.guards import open_guard
+from ig_theory.io import open_model
 from ig_theory.solvers.minimal_budget import minimal_budget
 from ig_theory.testing.assembly import Part, assemble, shares
 from ig_theory.testing.planted_faults import toll
@@ -236,3 +237,12 @@ def test_a_certificate_from_the_grid_checks(boundary):
     verdict = verify(guard, model, constraint, state_limit=200, grid=Fraction(1, 10))
     assert verdict.outcome is SAFE
     check_certificate(verdict.certificate, model)
+
+
+def test_a_base_model_that_was_not_explored_is_said_to_be_so():
+    """Then which prompts are unsafe is not known, and urup rests on it."""
+    model = open_model("sheltered-garnet:states=2000,seed=1")
+    constraint = BudgetConstraint(50)
+    guard = open_guard("refuser", model, constraint)[1]
+    notes = verify(guard, model, constraint, state_limit=3_000).assumptions
+    assert any("unsafe prompts: the base model was followed" in note for note in notes)

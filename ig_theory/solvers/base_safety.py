@@ -1,7 +1,7 @@
 """How often the base model violates by itself, from every pair it can be in.
 
-``f(s, z) = P_base(never violated from (s, z))`` is a martingale along base runs (SEEDS of
-value-filtered decoding); guards that threshold it act on choices, so all choices are explored.
+``f(s, z) = P_base(never violated from (s, z))`` is a martingale along base runs;
+guards that threshold it act on choices, so all choices are explored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ig_theory.chain import Totals, evaluate
 from ig_theory.cmdp import ConstrainedMDP, Floats, Ints
 from ig_theory.constraint import BudgetConstraint
 from ig_theory.solvers.safe_product import exact_limit
-from ig_theory.tracker import GridTracker, Tracker
+from ig_theory.tracker import ExactTracker, GridTracker, Tracker
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ def explore_all(
     per_unit = 16
     while not product.complete and any(c.discount < 1 for c in constraints) and per_unit >= 1:
         trackers: list[Tracker] = [
-            GridTracker(model, c, per_unit if c.discount < 1 else c.budget.denominator, up=False)
+            GridTracker(model, c, per_unit, up=False) if c.discount < 1 else ExactTracker(model, c)
             for c in constraints
         ]
         product = explore(model, constraints, policy, trackers=trackers, limit=limit)
