@@ -39,7 +39,7 @@ layers: $(VENV)/.dev
 tests: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.bench
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -s
 
 clean:
@@ -63,3 +63,7 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/.python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.python
 	$(PIP) -e ".[dev]"
 	@touch $@ $(VENV)/.core
+
+$(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/.python
+	$(PIP) -e ".[bench]"
+	@touch $@ $(VENV)/.core $(VENV)/.dev

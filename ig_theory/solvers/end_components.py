@@ -1,14 +1,73 @@
-"""Graph questions about a product: where a policy can stay, and what it can surely reach."""
+"""Graph questions: where a policy can stay, and what it can surely reach."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
 import numpy as np
+import numpy.typing as npt
 
 from ig_theory.augmentation import RUNNING, Product
-from ig_theory.cmdp import Bools, Ints
+from ig_theory.cmdp import Bools, ConstrainedMDP, Ints
+
+Integers = npt.NDArray[Any]
+"""int32 or int64."""
 
 
-def end_components(product: Product, alive: Bools) -> tuple[Ints, Bools]:
+class Graph(Protocol):
+    """Nodes that own choices that own branches; a `Product` is one."""
+
+    def __len__(self) -> int: ...
+    @property
+    def choice_ptr(self) -> Integers: ...
+    @property
+    def branch_ptr(self) -> Integers: ...
+    @property
+    def branch_node(self) -> Integers: ...
+    @property
+    def choice_node(self) -> Integers: ...
+    @property
+    def edge_ptr(self) -> Integers: ...
+
+
+@dataclass(frozen=True, eq=False)
+class StateGraph:
+    """A model's states as nodes, without any budgets."""
+
+    model: ConstrainedMDP
+
+    def __len__(self) -> int:
+        return self.model.S
+
+    @property
+    def choice_ptr(self) -> Ints:
+        """Choices of each state, int64[S+1]."""
+        return self.model.choice_ptr
+
+    @property
+    def branch_ptr(self) -> Ints:
+        """Branches of each choice, int64[C+1]."""
+        return self.model.branch_ptr
+
+    @cached_property
+    def branch_node(self) -> npt.NDArray[np.int32]:
+        """Successors, int32[B]."""
+        return self.model.branch_state.astype(np.int32)
+
+    @property
+    def choice_node(self) -> Ints:
+        """The state that owns each choice, int64[C]."""
+        return self.model.choice_state
+
+    @cached_property
+    def edge_ptr(self) -> Ints:
+        """Where each state's edges start, int64[S+1]."""
+        return self.model.branch_ptr[self.model.choice_ptr]
+
+
+def end_components(graph: Graph, alive: Bools) -> tuple[Ints, Bools]:
     """The maximal end components of the choices `alive`.
 
     Returns
@@ -21,22 +80,22 @@ def end_components(product: Product, alive: Bools) -> tuple[Ints, Bools]:
     from ig_theory import kernels
     from ig_theory.solvers.reward_kernels import inside
 
-    sizes = np.diff(product.branch_ptr)
+    sizes = np.diff(graph.branch_ptr)
     alive = alive & (sizes > 0)
-    part = np.zeros(len(product), dtype=np.int64)
+    part = np.zeros(len(graph), dtype=np.int64)
     while True:
         order, start = kernels.components(
-            product.edge_ptr, product.branch_node, np.repeat(alive, sizes)
+            graph.edge_ptr, graph.branch_node, np.repeat(alive, sizes)
         )
         part[order] = np.repeat(np.arange(len(start) - 1), np.diff(start))
-        if not inside(part, product.choice_ptr, alive, product.branch_ptr, product.branch_node):
+        if not inside(part, graph.choice_ptr, alive, graph.branch_ptr, graph.branch_node):
             break
-    member = np.zeros(len(product), dtype=bool)
-    member[product.choice_node[alive]] = True
+    member = np.zeros(len(graph), dtype=bool)
+    member[graph.choice_node[alive]] = True
     return np.where(member, part, -1), alive
 
 
-def almost_sure(product: Product, alive: Bools, target: Bools) -> tuple[Bools, Bools]:
+def almost_sure(graph: Graph, alive: Bools, target: Bools) -> tuple[Bools, Bools]:
     """Nodes from which some policy reaches `target` with probability 1, and the choices left.
 
     Returns
@@ -47,7 +106,7 @@ def almost_sure(product: Product, alive: Bools, target: Bools) -> tuple[Bools, B
     """
     from ig_theory import kernels
 
-    flat = (product.choice_ptr, product.branch_ptr, product.branch_node)
+    flat = (graph.choice_ptr, graph.branch_ptr, graph.branch_node)
     alive = alive.copy()
     while True:
         reaching = kernels.backward(*flat, alive, target)
