@@ -144,10 +144,11 @@ def _quotient(
         group[merged] = first[component[merged]]
         endless, within = end_components(product, alive)
         endless = _gainful(product, gain, endless, within)
-        # Elsewhere a run that never ends loses reward for ever: it must be able to end.
-        alive = almost_sure(product, alive, (product.outcome != RUNNING) | merged | (endless >= 0))[
-            1
-        ]
+        # Elsewhere a run that never ends loses reward for ever: it must be able to end. A choice
+        # that breaks the budget ends it too.
+        ends = (product.outcome != RUNNING) | merged | (endless >= 0)
+        ends[product.choice_node[alive & (np.diff(product.branch_ptr) == 0)]] = True
+        alive = almost_sure(product, alive, ends)[1]
     representatives, group = np.unique(group, return_inverse=True)
     groups = len(representatives)
     stay = np.full(groups, -np.inf)

@@ -1,0 +1,255 @@
+"""Compiled loops of the value table: one level (budget) at a time, all states at once.
+
+A level is a row of the table, one entry per group of states. Options that cost something are
+*pushed*: once the row of level z is final, an option of cost c contributes to level z + c. All
+reads then fall into one row, which stays in the processor's cache, and each such option is
+evaluated once per level. Options that cost nothing couple the entries of one row; they are
+iterated (modified policy iteration) until the row moves no more.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ig_theory.kernels import compiled
+
+NONE = np.uint32(0xFFFFFFFF)
+"""No option: the entry is best served by what was pushed to it."""
+
+EVALUATED = 0.02
+"""A chosen policy is iterated until it moves by this share of the last improvement."""
+
+FARTHEST = 1e5
+"""Secant steps longer than this many sweeps are not trusted."""
+
+
+@compiled
+def pack(choices, owner, branch_ptr, branch_state, prob, gain, group, beta, loops):
+    """Rows of the given choices with group successors: gain, ptr, node, prob.
+
+    The discount is multiplied into the probabilities. With `loops`, a branch back to the
+    option's own group is solved for: ``x >= r + p x + q`` iff ``x >= (r + q) / (1 - p)``.
+    """
+    count = len(choices)
+    total = 0
+    for o in range(count):
+        total += branch_ptr[choices[o] + 1] - branch_ptr[choices[o]]
+    ptr = np.zeros(count + 1, np.uint32)
+    node = np.empty(total, np.uint32)
+    mass = np.empty(total)
+    out = np.empty(count)
+    fill = 0
+    for o in range(count):
+        c = choices[o]
+        looped = 0.0
+        first = fill
+        for b in range(branch_ptr[c], branch_ptr[c + 1]):
+            u = group[branch_state[b]]
+            p = beta * prob[b]
+            if loops and u == owner[o]:
+                looped += p
+                continue
+            node[fill] = u
+            mass[fill] = p
+            fill += 1
+        out[o] = gain[c]
+        if looped > 0.0:
+            out[o] /= 1.0 - looped
+            for e in range(first, fill):
+                mass[e] /= 1.0 - looped
+        ptr[o + 1] = fill
+    return out, ptr, node[:fill].copy(), mass[:fill].copy()
+
+
+@compiled
+def push(row, level, owner, since, gain, ptr, node, prob, place, first, last, best, which):
+    """Offer options `first` .. `last` - 1, whose successors are in `row`, to the row `best`."""
+    for o in range(first, last):
+        if level < since[o]:
+            continue
+        total = gain[o]
+        for b in range(ptr[o], ptr[o + 1]):
+            total += prob[b] * row[node[b]]
+        g = owner[o]
+        if total > best[g]:
+            best[g] = total
+            which[g] = place[o]
+
+
+@compiled
+def guess(rows, level, member, known, x):
+    """Where to start the entries `member` of row `x`: linear prediction from the rows before.
+
+    The entries `known` of the row are final; two coefficients are fitted to them, by least
+    squares, so that their last two differences predict the next one.
+    """
+    if level == 0:
+        for g in member:
+            x[g] = max(x[g], 0.0)
+        return
+    before = rows[level - 1]
+    a11 = a12 = a22 = r1 = r2 = 0.0
+    older = rows[max(level - 2, 0)]
+    oldest = rows[max(level - 3, 0)]
+    if level >= 3:
+        for g in known:
+            d2 = older[g] - oldest[g]
+            if abs(d2) < np.inf:
+                d1, d0 = before[g] - older[g], x[g] - before[g]
+                a11 += d1 * d1
+                a12 += d1 * d2
+                a22 += d2 * d2
+                r1 += d1 * d0
+                r2 += d2 * d0
+    determinant = a11 * a22 - a12 * a12
+    one = two = 0.0
+    if determinant > 1e-9 * a11 * a22:
+        one = (a22 * r1 - a12 * r2) / determinant
+        two = (a11 * r2 - a12 * r1) / determinant
+    elif a11 > 0.0:
+        one = r1 / a11
+    for g in member:
+        start = before[g]
+        if abs(start) == np.inf:
+            x[g] = max(x[g], 0.0)
+            continue
+        d1 = start - older[g]
+        d2 = older[g] - oldest[g]
+        if abs(d1) < np.inf and abs(d2) < np.inf:
+            start += one * d1 + two * d2
+        x[g] = max(x[g], start)
+
+
+@compiled
+def settle(level, x, floor, member, ptr, since, gain, bptr, node, prob, option, work, target,
+           most):  # fmt: skip
+    """Solve ``x = max(floor, max_o gain + P x)`` on the entries `member` of one row, in place.
+
+    Improvement passes choose the best option of each entry and update it at once
+    (Gauss-Seidel); between them the chosen options alone are iterated, each sweep followed by a
+    secant step along the last two (Anderson acceleration of depth one).
+
+    Returns
+    -------
+    change : float
+        The largest move of the last improvement pass: no entry's Bellman error exceeds it.
+    reads : int
+        Branches read.
+    """
+    reads = 0
+    sweeps = 0
+    active = np.empty(len(member), np.uint32)
+    while True:
+        change = 0.0
+        count = 0
+        for i in range(len(member)):
+            g = member[i]
+            best = floor[i]
+            arg = NONE
+            for o in range(ptr[i], ptr[i + 1]):
+                if level < since[o]:
+                    continue
+                total = gain[o]
+                for b in range(bptr[o], bptr[o + 1]):
+                    total += prob[b] * x[node[b]]
+                reads += bptr[o + 1] - bptr[o]
+                if total > best:
+                    best = total
+                    arg = o
+            option[i] = arg
+            if arg != NONE and best < np.inf:
+                active[count] = i
+                count += 1
+            if best != x[g]:
+                change = max(change, abs(best - x[g]))
+                x[g] = best
+        sweeps += 1
+        if change <= target or sweeps >= most:
+            return change, reads
+        enough = max(0.5 * target, EVALUATED * change)
+        first = True
+        while sweeps < most:
+            sweeps += 1
+            largest = 0.0
+            along = size = 0.0
+            for k in range(count):
+                i = active[k]
+                g = member[i]
+                o = option[i]
+                total = gain[o]
+                for b in range(bptr[o], bptr[o + 1]):
+                    total += prob[b] * x[node[b]]
+                reads += bptr[o + 1] - bptr[o]
+                move = total - x[g]
+                x[g] = total
+                largest = max(largest, abs(move))
+                turn = move - work[0, k]
+                along += turn * move
+                size += turn * turn
+                work[0, k] = move
+            if largest <= enough:
+                break
+            share = along / size if not first and size > 0.0 else 0.0
+            if not abs(share) < FARTHEST:
+                share = 0.0
+            for k in range(count):
+                g = member[active[k]]
+                now = x[g]
+                x[g] = now - share * (now - work[1, k])
+                work[1, k] = now
+            first = False
+
+
+@compiled
+def longest(member, ptr, bptr, node, prob, steps, most):
+    """Steps that free options can follow one another, expected, at most: ``w >= 1 + P w``.
+
+    Iterates `steps` (one entry per group, 1 to start with) from below until no entry moves by
+    half a step; returns whether it came to that, and the last move.
+    """
+    move = np.inf
+    for _ in range(most):
+        move = 0.0
+        for i in range(len(member)):
+            best = 1.0
+            for o in range(ptr[i], ptr[i + 1]):
+                total = 1.0
+                for b in range(bptr[o], bptr[o + 1]):
+                    total += prob[b] * steps[node[b]]
+                best = max(best, total)
+            g = member[i]
+            move = max(move, best - steps[g])
+            steps[g] = best
+        if move < 0.5:
+            return True, move
+    return False, move
+
+
+@compiled
+def prune(candidate, choice_ptr, usable, branch_ptr, branch_state, most):
+    """Take away candidates that usable choices do not keep inside, for at most `most` passes.
+
+    What is left contains the largest set that need never be left.
+    """
+    for _ in range(most):
+        changed = False
+        for s in range(len(choice_ptr) - 1):
+            if not candidate[s]:
+                continue
+            stays = False
+            for c in range(choice_ptr[s], choice_ptr[s + 1]):
+                if not usable[c]:
+                    continue
+                inside = True
+                for b in range(branch_ptr[c], branch_ptr[c + 1]):
+                    if not candidate[branch_state[b]]:
+                        inside = False
+                        break
+                if inside:
+                    stays = True
+                    break
+            if not stays:
+                candidate[s] = False
+                changed = True
+        if not changed:
+            break
