@@ -11,6 +11,7 @@ from typing import Any
 
 from ig_theory.cmdp import ConstrainedMDP
 from ig_theory.errors import IGTheoryError, ModelError
+from ig_theory.io import storm
 from ig_theory.io.files import load_model
 from ig_theory.io.parameters import arguments
 from ig_theory.io.python_file import blamed, load_name
@@ -25,9 +26,10 @@ def open_model(spec: str) -> ConstrainedMDP:
     ----------
     spec
         A name of the catalogue, with parameters after a colon (``frozenlake:8x8``,
-        ``jailbreak-dialogue:depth=6``); a ``.json`` or ``.npz`` file; or ``path.py:name``, where
-        the name is a model, or a function that returns one (parameters may follow, after
-        another colon). Naming a Python file executes it.
+        ``jailbreak-dialogue:depth=6``); a ``.json`` or ``.npz`` file; a PRISM, JANI or DRN file,
+        with options (``brp.pm:const:N=16,cost=sent``; see `ig_theory.io.storm`); or
+        ``path.py:name``, where the name is a model, or a function that returns one (parameters
+        may follow, after another colon). Naming a Python file executes it.
 
     Raises
     ------
@@ -50,6 +52,10 @@ def open_model(spec: str) -> ConstrainedMDP:
         raise ModelError.at(
             f"model {spec!r}", "path.py:name", "no name", f"say which: {spec}:model, for instance"
         )
+    through_storm = storm.split_spec(spec)
+    if through_storm is not None:
+        file, parameters = through_storm
+        return storm.load_storm(file, storm.read_options(parameters, f"model {spec!r}"))
     if spec.endswith((".json", ".npz")) or _is_path(spec):
         return load_model(spec)
     name, _, parameters = spec.partition(":")
@@ -94,7 +100,8 @@ def _loaded(entry: EntryPoint) -> Callable[..., Any]:
 
 def _unknown(name: str, known: list[str]) -> ModelError:
     close = difflib.get_close_matches(name, known, n=1)
-    choices = f"one of {', '.join(sorted(known))}; a .json or .npz file; or path.py:factory"
+    files = "a .json, .npz, PRISM, JANI or DRN file"
+    choices = f"one of {', '.join(sorted(known))}; {files}; or path.py:factory"
     repair = f"did you mean {close[0]!r}?" if close else "name one of these"
     return ModelError(f"model: want {choices}, got {name!r}; {repair}")
 

@@ -96,7 +96,7 @@ def solve_intrusion(safe: SafeProduct) -> LeastIntrusive:
 
     product, base = safe.product, safe.product.base
     usable = safe.alive & (base > 0)
-    finite, free, usable = _finite(safe, base, usable)
+    finite, free, usable = finite_divergence(safe, usable)
     solving = (product.outcome == RUNNING) & finite & ~free
     ahead = np.zeros(len(product))
     weight = np.where(free[product.choice_node] & usable, base, 0.0)
@@ -165,26 +165,49 @@ def differs(product: Product, weight: Floats) -> Bools:
     return np.asarray(changed | ((product.outcome == RUNNING) & (np.abs(listed - 1) > 1e-9)))
 
 
-def _finite(safe: SafeProduct, base: Floats, usable: Bools) -> tuple[Bools, Bools, Bools]:
-    """Where W is finite, where it is 0, and the usable choices that stay where it is finite.
+def finite_divergence(
+    safe: SafeProduct, usable: Bools, earning: Bools | None = None
+) -> tuple[Bools, Bools, Bools]:
+    """Where some policy diverges finitely from the base, and where the base itself is enough.
 
-    It is 0 where the base model is safe by itself for ever, and finite where some usable policy
-    surely comes to such a place or to an end.
+    Parameters
+    ----------
+    usable : bool[M]
+        The choices that a policy may take: safe, and with mass under the base.
+    earning : bool[M], optional
+        Choices that make a node count as not settled although the base is safe there.
+
+    Returns
+    -------
+    finite : bool[N]
+        Some usable policy surely comes to a free node or to an end.
+    free : bool[N]
+        The base model is safe by itself for ever, and earns nothing.
+    usable : bool[M]
+        The usable choices that stay among finite nodes.
     """
     from ig_theory import kernels
 
-    product = safe.product
+    product, base = safe.product, safe.product.base
     running = (product.outcome == RUNNING) & safe.kept
     intervenes = ~safe.kept
     played = np.bincount(product.choice_node[usable], weights=base[usable], minlength=len(product))
-    whole = _base_choices(safe) == np.bincount(product.choice_node[usable], minlength=len(product))
-    intervenes |= running & (~whole | (played == 0))
+    intervenes |= running & (~whole(safe, usable) | (played == 0))
+    if earning is not None:
+        intervenes[product.choice_node[usable & earning]] = True
     flat = (product.choice_ptr, product.branch_ptr, product.branch_node)
     free = ~kernels.backward(*flat, usable, intervenes)
     target = free | ((product.outcome != RUNNING) & safe.kept)
     reaching, staying = almost_sure(product, usable, target)
     finite = reaching & safe.kept
     return finite, free & safe.kept, staying & finite[product.choice_node]
+
+
+def whole(safe: SafeProduct, usable: Bools) -> Bools:
+    """The nodes at which every choice of the base model is usable, bool[N]."""
+    product = safe.product
+    offered = np.bincount(product.choice_node[usable], minlength=len(product))
+    return np.asarray(_base_choices(safe) == offered)
 
 
 def _base_choices(safe: SafeProduct) -> Floats:

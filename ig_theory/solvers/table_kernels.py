@@ -16,7 +16,7 @@ from ig_theory.kernels import compiled
 NONE = np.uint32(0xFFFFFFFF)
 """No option: the entry is best served by what was pushed to it."""
 
-EVALUATED = 0.02
+EVALUATED = 0.1
 """A chosen policy is iterated until it moves by this share of the last improvement."""
 
 FARTHEST = 1e5
@@ -77,12 +77,25 @@ def push(row, level, owner, since, gain, ptr, node, prob, place, first, last, be
 
 
 @compiled
-def guess(rows, level, member, known, x):
+def largest(x):
+    """The largest finite absolute value of a row."""
+    most = 0.0
+    for value in x:
+        if most < abs(value) < np.inf:
+            most = abs(value)
+    return most
+
+
+@compiled
+def guess(rows, level, member, known, x, floor):
     """Where to start the entries `member` of row `x`: linear prediction from the rows before.
 
     The entries `known` of the row are final; two coefficients are fitted to them, by least
-    squares, so that their last two differences predict the next one.
+    squares, so that their last two differences predict the next one. What was pushed to
+    `member` so far is kept in `floor`.
     """
+    for i in range(len(member)):
+        floor[i] = x[member[i]]
     if level == 0:
         for g in member:
             x[g] = max(x[g], 0.0)
@@ -121,9 +134,11 @@ def guess(rows, level, member, known, x):
 
 
 @compiled
-def settle(level, x, floor, member, ptr, since, gain, bptr, node, prob, option, work, target,
-           most):  # fmt: skip
+def settle(level, x, member, ptr, since, gain, bptr, node, prob, place, which, floor, option,
+           work, target, most):  # fmt: skip
     """Solve ``x = max(floor, max_o gain + P x)`` on the entries `member` of one row, in place.
+
+    `which` gets the places of the options that beat the floor; `option` and `work` are scratch.
 
     Improvement passes choose the best option of each entry and update it at once
     (Gauss-Seidel); between them the chosen options alone are iterated, each sweep followed by a
@@ -165,6 +180,9 @@ def settle(level, x, floor, member, ptr, since, gain, bptr, node, prob, option, 
                 x[g] = best
         sweeps += 1
         if change <= target or sweeps >= most:
+            for i in range(len(member)):
+                if option[i] != NONE:
+                    which[member[i]] = place[option[i]]
             return change, reads
         enough = max(0.5 * target, EVALUATED * change)
         first = True

@@ -53,7 +53,7 @@ class Options:
     paid : Rows, sorted by cost
     costs : int64[n]; class_ptr : int64[n+1]
         The distinct positive costs, and where their options start in `paid`.
-    free : Rows, sorted by owner
+    free : Rows, sorted by how many the owner has, then by owner
     member : uint32[F]; free_ptr : uint32[F+1]
         The groups with free options, and where these start in `free`.
     internal : bool[C]
@@ -119,10 +119,16 @@ def options(
     packed = _Packer(model, gain, group, beta)
     free_first = np.flatnonzero(cost[chosen] == 0)
     paid_first = np.flatnonzero(cost[chosen] > 0)
-    by_cost = paid_first[np.argsort(cost[chosen[paid_first]], kind="stable")]
+    price = cost[chosen[paid_first]]
+    if int(price.max(initial=0)) < 2**16:
+        price = price.astype(np.uint16)  # sorted by radix
+    by_cost = paid_first[np.argsort(price, kind="stable")]
     costs, starts = np.unique(cost[chosen[by_cost]], return_index=True)
     count = np.bincount(owner[free_first], minlength=groups)
+    # Groups with equally many free options follow one another: loops of one length.
+    free_first = free_first[np.argsort(count[owner[free_first]], kind="stable")]
     member = np.flatnonzero(count)
+    member = member[np.argsort(count[member], kind="stable")]
     return Options(
         group=group, stay=stay, option_ptr=option_ptr, option=chosen,
         paid=packed.rows(chosen, owner, since, place, by_cost, loops=False),

@@ -296,6 +296,8 @@ class _Solver:
 
     def run(self, threads: int, progress: Callable[[int, int], None] | None) -> ValueTable:
         """Level after level; what costs two and more is pushed while the next one settles."""
+        from ig_theory.solvers.table_kernels import largest
+
         rows, top = self.rows, self.top
         groups, levels = len(rows.stay), top + 1
         value = np.empty((levels, groups))
@@ -304,31 +306,27 @@ class _Solver:
         value[:] = rows.stay
         if self.beyond is Beyond.STOP:
             self._may_break(value)
-        known = np.setdiff1d(
-            np.flatnonzero(np.diff(rows.option_ptr) > 0), rows.member, assume_unique=True
-        ).astype(np.uint32)
         steps, settled = self._steps()
-        target = self.tolerance / (2.5 * steps * levels)
         error, reads, unsettled = np.zeros(levels), 0, not settled
-        largest = float(np.abs(self.gain).max(initial=0.0))
-        level_work = _Level(rows, value, which, known, target)
+        gains = float(np.abs(self.gain).max(initial=0.0))
+        work = _Level.of(rows, value, which)
         pool = ThreadPoolExecutor(1) if threads > 1 else None
         later = None
         accumulated = 0.0
         try:
             for z in range(levels):
-                change, read = level_work.settle(z)
+                # What earlier levels left over of the tolerance is shared by the rest.
+                target = (0.45 * self.tolerance - accumulated) / (steps * (levels - z))
+                change, read = work.settle(z, max(target, 0.0))
                 if later is not None:
                     reads += later.result()
-                reads += read + level_work.push(z, 0, 1)
+                reads += read + work.push(z, 0, 1)
                 if pool is not None:
-                    later = pool.submit(level_work.push, z, 1, len(rows.costs))
+                    later = pool.submit(work.push, z, 1, len(rows.costs))
                 else:
-                    reads += level_work.push(z, 1, len(rows.costs))
-                finite = value[z][np.abs(value[z]) < np.inf]
-                size = largest + float(np.abs(finite).max(initial=0.0))
-                rounding = ROUNDING * (self._longest + 6) * size
-                unsettled |= change > target
+                    reads += work.push(z, 1, len(rows.costs))
+                rounding = ROUNDING * (self._longest + 6) * (gains + float(largest(value[z])))
+                unsettled |= not change <= target
                 accumulated = accumulated * (1 + 4 * ROUNDING) + (change + rounding) * steps
                 error[z] = accumulated
                 if progress is not None:
@@ -350,8 +348,9 @@ class _Solver:
         """Where some choice overspends, the run may end with nothing more."""
         most = np.zeros(len(self.rows.stay), dtype=np.int64)
         owner = self.rows.group[self.model.choice_state]
-        np.maximum.at(most, owner, np.where(self.model.terminal[self.model.choice_state], 0, self.cost))
-        for z in range(self.top + 1):
+        ended = self.model.terminal[self.model.choice_state]
+        np.maximum.at(most, owner, np.where(ended, 0, self.cost))
+        for z in range(min(self.top + 1, int(most.max(initial=0)))):
             row = value[z]
             row[most > z] = np.maximum(row[most > z], 0.0)
 
@@ -378,13 +377,24 @@ class _Level:
     value: Floats
     which: npt.NDArray[np.unsignedinteger]
     known: npt.NDArray[np.uint32]
-    target: float
+    floor: Floats
+    option: npt.NDArray[np.uint32]
+    work: Floats
+    gains: bool
 
-    def __post_init__(self) -> None:
-        free = len(self.rows.member)
-        put = object.__setattr__
-        put(self, "_option", np.zeros(free, dtype=np.uint32))
-        put(self, "_work", np.zeros((2, free)))
+    @classmethod
+    def of(
+        cls, rows: Options, value: Floats, which: npt.NDArray[np.unsignedinteger]
+    ) -> _Level:
+        """With scratch space, and the groups whose entries no free option can change."""
+        free = len(rows.member)
+        known = np.diff(rows.option_ptr) > 0
+        known[rows.member] = False
+        return cls(
+            rows, value, which, np.flatnonzero(known).astype(np.uint32), np.zeros(free),
+            np.zeros(free, dtype=np.uint32), np.zeros((2, free)),
+            bool((rows.endless < INFINITE).any()),
+        )  # fmt: skip
 
     def push(self, z: int, first: int, last: int) -> int:
         """Offer the paid options of some cost classes to the levels above; branches read."""
@@ -403,26 +413,24 @@ class _Level:
             reads += int(paid.ptr[high]) - int(paid.ptr[low])
         return reads
 
-    def settle(self, z: int) -> tuple[float, int]:
+    def settle(self, z: int, target: float) -> tuple[float, int]:
         """Make level z final; the largest last move and the branches read."""
-        from ig_theory.solvers.table_kernels import NONE, guess, settle
+        from ig_theory.solvers.table_kernels import guess, settle
 
         rows, free, x = self.rows, self.rows.free, self.value[z]
-        gaining = rows.endless <= z
-        x[gaining] = np.inf
+        if self.gains:
+            x[rows.endless <= z] = np.inf
         if not len(rows.member):
             return 0.0, 0
-        floor = x[rows.member]
-        guess(self.value, z, rows.member, self.known, x)
-        x[gaining] = np.inf
-        option: Any = self._option  # type: ignore[attr-defined]
+        guess(self.value, z, rows.member, self.known, x, self.floor)
+        if self.gains:
+            x[rows.endless <= z] = np.inf
         change, reads = settle(
-            z, x, floor, rows.member, rows.free_ptr, free.since, free.gain, free.ptr, free.node,
-            free.prob, option, self._work, self.target, MOST_SWEEPS,  # type: ignore[attr-defined]
+            z, x, rows.member, rows.free_ptr, free.since, free.gain, free.ptr, free.node,
+            free.prob, free.place, self.which[z], self.floor, self.option, self.work, target,
+            MOST_SWEEPS,
         )  # fmt: skip
-        taken = option != NONE
-        self.which[z][rows.member[taken]] = free.place[option[taken]]
-        return change, reads
+        return float(change), int(reads)
 
 
 __all__ = ["INFINITE", "Beyond", "ValueTable", "reaching", "value_table"]
