@@ -54,8 +54,7 @@ def _cheapest_stop(model: ConstrainedMDP, constraints: Sequence[BudgetConstraint
         )  # fmt: skip
     cost = paid * scale + 1
     demand = least_demands(
-        model.choice_ptr, cost, model.branch_ptr, model.branch_state, model.terminal,
-        np.zeros(model.S, dtype=bool), INFINITE,
+        model.choice_ptr, cost, model.branch_ptr, model.branch_state, model.terminal, INFINITE,
     )  # fmt: skip
     worst = np.maximum.reduceat(demand[model.branch_state], model.branch_ptr[:-1])
     through = np.where(worst >= INFINITE, INFINITE // 2 + cost, cost + worst)

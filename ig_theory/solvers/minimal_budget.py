@@ -125,7 +125,7 @@ class SafeSet:
 def minimal_budget(model: ConstrainedMDP, constraint: BudgetConstraint) -> SafeSet:
     """Compute D exactly.
 
-    ``gamma = 1``: integers, by settling states in ascending order, about O(B log C). ``gamma <
+    ``gamma = 1``: integers, by settling states in ascending order, about O(B) with small costs. ``gamma <
     1``: rationals, by value iteration in floats and exact policy improvement. A finite horizon:
     T exact steps, O(T B).
 
@@ -167,20 +167,12 @@ def minimal_budget(model: ConstrainedMDP, constraint: BudgetConstraint) -> SafeS
 
 
 def _integer(model: ConstrainedMDP, cost: Ints) -> Demands:
-    from ig_theory import kernels
     from ig_theory.solvers.budget_kernels import least_demands
 
-    free = np.repeat(cost == 0, np.diff(model.branch_ptr))
-    edge_ptr = model.branch_ptr[model.choice_ptr]
-    order, start = kernels.components(edge_ptr, model.branch_state, free)
-    cyclic = np.zeros(model.S, dtype=bool)
-    cyclic[order] = np.repeat(np.diff(start) > 1, np.diff(start))
-    owner = model.choice_state[model.branch_choice]
-    cyclic[owner[free & (model.branch_state == owner)]] = True
     return np.asarray(
         least_demands(
             model.choice_ptr, np.ascontiguousarray(cost), model.branch_ptr, model.branch_state,
-            model.terminal, cyclic, INFINITE,
+            model.terminal, INFINITE,
         )
     )  # fmt: skip
 

@@ -383,9 +383,7 @@ class _Level:
     gains: bool
 
     @classmethod
-    def of(
-        cls, rows: Options, value: Floats, which: npt.NDArray[np.unsignedinteger]
-    ) -> _Level:
+    def of(cls, rows: Options, value: Floats, which: npt.NDArray[np.unsignedinteger]) -> _Level:
         """With scratch space, and the groups whose entries no free option can change."""
         free = len(rows.member)
         known = np.diff(rows.option_ptr) > 0

@@ -48,7 +48,9 @@ def iterate(model: ConstrainedMDP, constraint: BudgetConstraint, stop: bool) -> 
                 elif left >= 0 and (
                     stop or all(game.safe(t, (left * unit,), None) for _, t in a.branches)
                 ):
-                    options.append((float(a.reward), [(float(p), (t, left)) for p, t in a.branches]))
+                    options.append(
+                        (float(a.reward), [(float(p), (t, left)) for p, t in a.branches])
+                    )
             moves[s, z] = options
     value = dict.fromkeys(moves, 0.0)
     for sweep in range(3000):
@@ -66,7 +68,9 @@ def iterate(model: ConstrainedMDP, constraint: BudgetConstraint, stop: bool) -> 
     return value
 
 
-@given(constrained_mdps(4, exact=True, reward_discounts=[Fraction(9, 10), Fraction(1, 2)]), BOUNDARIES)
+@given(
+    constrained_mdps(4, exact=True, reward_discounts=[Fraction(9, 10), Fraction(1, 2)]), BOUNDARIES
+)
 def test_the_safe_value_is_the_oracles(model, boundary):
     constraint = BudgetConstraint(4 * model.cost_unit, boundary=boundary)
     table = value_table(model, constraint)
@@ -121,7 +125,8 @@ def test_table_and_explicit_product_agree(model, beta):
     value = budgeted_value(model, constraint)
     for state in range(model.S):
         one, two = table.at(state, constraint.budget), value.at(state, constraint.budget)
-        assert float(two.lower) <= one.upper and one.lower <= float(two.upper)
+        assert float(two.lower) <= one.upper
+        assert one.lower <= float(two.upper)
     assert table.initial.lower <= float(value.initial.upper)
 
 
