@@ -100,7 +100,7 @@ def _loaded(entry: EntryPoint) -> Callable[..., Any]:
 
 def _unknown(name: str, known: list[str]) -> ModelError:
     close = difflib.get_close_matches(name, known, n=1)
-    files = "a .json, .npz, PRISM, JANI or DRN file"
+    files = "a .json or .npz file; a PRISM, JANI or DRN file"
     choices = f"one of {', '.join(sorted(known))}; {files}; or path.py:factory"
     repair = f"did you mean {close[0]!r}?" if close else "name one of these"
     return ModelError(f"model: want {choices}, got {name!r}; {repair}")

@@ -142,6 +142,8 @@ def replace_initial(model: ConstrainedMDP, initial: Any) -> ConstrainedMDP:
 def _start(product: Product, value: Any) -> Number:
     """Expectation over the initial distribution."""
     total: Any = Fraction(0) if product.model.exact else 0.0
+    if any(value[node] == -math.inf for node in product.initial.tolist()):
+        return -math.inf  # whatever can be gained elsewhere
     for node, prob in zip(product.initial.tolist(), product.initial_prob.tolist(), strict=True):
         total += prob * value[node]
     return total if isinstance(total, Fraction) else float(total)

@@ -19,17 +19,34 @@ Integers = npt.NDArray[Any]
 class Graph(Protocol):
     """Nodes that own choices that own branches; a `Product` is one."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Number of nodes."""
+        ...
+
     @property
-    def choice_ptr(self) -> Integers: ...
+    def choice_ptr(self) -> Integers:
+        """Choices of each node, [N+1]."""
+        ...
+
     @property
-    def branch_ptr(self) -> Integers: ...
+    def branch_ptr(self) -> Integers:
+        """Branches of each choice, [M+1]."""
+        ...
+
     @property
-    def branch_node(self) -> Integers: ...
+    def branch_node(self) -> Integers:
+        """Successor of each branch."""
+        ...
+
     @property
-    def choice_node(self) -> Integers: ...
+    def choice_node(self) -> Integers:
+        """The node that owns each choice, [M]."""
+        ...
+
     @property
-    def edge_ptr(self) -> Integers: ...
+    def edge_ptr(self) -> Integers:
+        """Where each node's branches start, [N+1]."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -125,9 +125,9 @@ class SafeSet:
 def minimal_budget(model: ConstrainedMDP, constraint: BudgetConstraint) -> SafeSet:
     """Compute D exactly.
 
-    ``gamma = 1``: integers, by settling states in ascending order, about O(B) with small costs. ``gamma <
-    1``: rationals, by value iteration in floats and exact policy improvement. A finite horizon:
-    T exact steps, O(T B).
+    ``gamma = 1``: integers, by settling states in ascending order, about O(B) with small costs.
+    ``gamma < 1``: rationals, by value iteration in floats and exact policy improvement. A finite
+    horizon: T exact steps, O(T B).
 
     Raises
     ------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,8 +40,8 @@ class Solution:
         Sweeps, policy improvements or LP iterations, as the solver says; 0 if it does not count.
     """
 
-    lower: npt.NDArray[np.float64]
-    upper: npt.NDArray[np.float64]
+    lower: npt.NDArray[Any]
+    upper: npt.NDArray[Any]
     policy: npt.NDArray[np.int64] | None
     status: Status
     residual: float

@@ -77,6 +77,22 @@ def push(row, level, owner, since, gain, ptr, node, prob, place, first, last, be
 
 
 @compiled
+def sweep(value, after, since, owner, gain, ptr, node, prob, place, class_ptr, least, out, which):
+    """One Bellman backup of a whole table: paying class k moves level z to ``after[k, z]``.
+
+    `out` and `which` hold what an entry is worth without any option.
+    """
+    for level in range(least, value.shape[0]):
+        for k in range(after.shape[0]):
+            source = after[k, level]
+            if source >= 0:
+                push(
+                    value[source], level, owner, since, gain, ptr, node, prob, place,
+                    class_ptr[k], class_ptr[k + 1], out[level], which[level],
+                )  # fmt: skip
+
+
+@compiled
 def largest(x):
     """The largest finite absolute value of a row."""
     most = 0.0

@@ -60,6 +60,8 @@ class Options:
         Choices within merged groups.
     endless : int64[G]
         The least level from which reward can be collected for ever; `INFINITE` if there is none.
+    endless_choice : int64[S]
+        A choice that does so from that level on, or leads there; -1 where none does.
     """
 
     group: Ints
@@ -74,10 +76,18 @@ class Options:
     free_ptr: Small
     internal: Bools
     endless: Ints
+    endless_choice: Ints
 
 
 def options(
-    model: ConstrainedMDP, gain: Floats, cost: Ints, since: Ints, beta: float, top: int
+    model: ConstrainedMDP,
+    gain: Floats,
+    cost: Ints,
+    since: Ints,
+    beta: float,
+    top: int,
+    *,
+    in_order: bool = False,
 ) -> Options:
     """Sort a model's choices into options.
 
@@ -92,6 +102,9 @@ def options(
         Discount of rewards.
     top
         The last level; options that come later are left out.
+    in_order
+        Whether to sort groups so that free options lead, where they can, to earlier ones: long
+        chains then settle in one sweep. Worth its cost for these only.
 
     Raises
     ------
@@ -110,12 +123,13 @@ def options(
     usable = (since <= top) & ~internal & ~model.terminal[model.choice_state]
     chosen = np.flatnonzero(usable)
     owner = group[model.choice_state[chosen]]
-    if groups < model.S:
+    if internal.any():  # groups are numbered otherwise than states
         sort = np.argsort(owner, kind="stable")
         chosen, owner = chosen[sort], owner[sort]
     option_ptr = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=groups))])
-    place = np.arange(len(chosen)) - option_ptr[owner]
-    place = place.astype(_unsigned(int(np.diff(option_ptr).max(initial=0))))
+    place = (np.arange(len(chosen)) - option_ptr[owner]).astype(
+        _unsigned(int(np.diff(option_ptr).max(initial=0)))
+    )
     packed = _Packer(model, gain, group, beta)
     free_first = np.flatnonzero(cost[chosen] == 0)
     paid_first = np.flatnonzero(cost[chosen] > 0)
@@ -126,9 +140,13 @@ def options(
     costs, starts = np.unique(cost[chosen[by_cost]], return_index=True)
     count = np.bincount(owner[free_first], minlength=groups)
     # Groups with equally many free options follow one another: loops of one length.
-    free_first = free_first[np.argsort(count[owner[free_first]], kind="stable")]
+    rank = _successors_first(model, group, chosen[free_first], count) if in_order else count
+    free_first = free_first[np.argsort(rank[owner[free_first]], kind="stable")]
     member = np.flatnonzero(count)
-    member = member[np.argsort(count[member], kind="stable")]
+    member = member[np.argsort(rank[member], kind="stable")]
+    level, lead = np.full(model.S, INFINITE), np.full(model.S, -1)
+    if gainful.any():
+        level, lead = _endless_levels(model, gain, gainful, internal, since, cost)
     return Options(
         group=group, stay=stay, option_ptr=option_ptr, option=chosen,
         paid=packed.rows(chosen, owner, since, place, by_cost, loops=False),
@@ -137,12 +155,48 @@ def options(
         member=member.astype(np.uint32),
         free_ptr=np.concatenate([[0], np.cumsum(count[member])]).astype(np.uint32),
         internal=internal,
-        endless=_endless_levels(model, gainful, since, cost)[group_first(group, groups)]
-        if gainful.any() else np.full(groups, INFINITE),
+        endless=level[_group_first(group, groups)],
+        endless_choice=lead,
     )  # fmt: skip
 
 
-def group_first(group: Ints, groups: int) -> Ints:
+def _successors_first(
+    model: ConstrainedMDP, group: Ints, chosen: Ints, count: Ints
+) -> npt.NDArray[np.int32]:
+    """A rank of the groups by which free choices lead, where they can, to lower ranks."""
+    from ig_theory import kernels
+
+    sizes = np.diff(model.branch_ptr)[chosen]
+    ends = np.cumsum(sizes)
+    first = model.branch_ptr[chosen]
+    edges = np.arange(int(ends[-1]) if len(ends) else 0)
+    edges += np.repeat(first - ends + sizes, sizes)
+    target = group[model.branch_state[edges]].astype(np.int32)
+    per_group = np.concatenate([[0], np.cumsum(count)])
+    edge_ptr = np.concatenate([[0], ends])[per_group]
+    order, _ = kernels.components(edge_ptr, target, np.empty(0, dtype=np.bool_))
+    rank = np.empty(len(count), dtype=np.int32)
+    rank[order] = np.arange(len(count), dtype=np.int32)
+    return rank
+
+
+def all_rows(
+    model: ConstrainedMDP, gain: Floats, cost_class: Ints, beta: float
+) -> tuple[Rows, Ints]:
+    """Every choice of every running state, sorted by class; and where each class starts."""
+    chosen = np.flatnonzero(~model.terminal[model.choice_state])
+    owner = model.choice_state[chosen]
+    most = int(np.diff(model.choice_ptr).max())
+    place = (chosen - model.choice_ptr[owner]).astype(_unsigned(most))
+    order = np.argsort(cost_class[chosen], kind="stable")
+    packed = _Packer(model, gain, np.arange(model.S), beta)
+    anytime = np.zeros(model.C, dtype=np.int64)
+    rows = packed.rows(chosen, owner, anytime, place, order, loops=False)
+    count = np.bincount(cost_class[chosen], minlength=int(cost_class.max(initial=0)) + 1)
+    return rows, np.concatenate([[0], np.cumsum(count)])
+
+
+def _group_first(group: Ints, groups: int) -> Ints:
     """One state of each group."""
     first = np.empty(groups, dtype=np.int64)
     first[group[::-1]] = np.arange(len(group))[::-1]
@@ -226,15 +280,24 @@ def _merge(
     return (resting >= 0) & ~gainful, gainful, internal, group, int(group.max()) + 1
 
 
-def _endless_levels(model: ConstrainedMDP, gainful: Bools, since: Ints, cost: Ints) -> Ints:
-    """The least level from which a run may come to where it gains for ever, int64[S]."""
-    level = np.where(gainful, 0, INFINITE)
-    usable = (since < INFINITE) & ~model.terminal[model.choice_state]
+def _endless_levels(
+    model: ConstrainedMDP, gain: Floats, gainful: Bools, internal: Bools, since: Ints, cost: Ints
+) -> tuple[Ints, Ints]:
+    """The least level from which a run may come to where it gains for ever, and a choice to."""
+    owner = model.choice_state
+    level, lead = np.full(model.S, INFINITE), np.full(model.S, -1)
+    earning = np.flatnonzero(internal & gainful[owner] & (gain > 0))[::-1]
+    lead[owner[earning]] = earning
+    level[owner[earning]] = 0
+    usable = (since < INFINITE) & ~model.terminal[owner] & (~gainful[owner] | internal)
     while True:
         nearest = np.minimum.reduceat(level[model.branch_state], model.branch_ptr[:-1])
         reached = usable & (nearest < INFINITE)
         through = np.where(reached, np.maximum(since, cost + nearest), INFINITE)
-        better = np.minimum(level, np.minimum.reduceat(through, model.choice_ptr[:-1]))
-        if (better == level).all():
-            return level
-        level = better
+        least = np.minimum.reduceat(through, model.choice_ptr[:-1])
+        better = np.flatnonzero(reached & (through == least[owner]) & (through < level[owner]))
+        if not len(better):
+            return level, lead
+        # A choice found later leads to a lower level, or to one found earlier: never in circles.
+        lead[owner[better]] = better
+        level = np.minimum(level, least)

@@ -9,28 +9,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ig_theory.budget import INFINITE
 from ig_theory.cmdp import ConstrainedMDP, Floats, Ints
 from ig_theory.constraint import Boundary, BudgetConstraint, Scope
 from ig_theory.errors import SolverError
 from ig_theory.solvers.minimal_budget import minimal_budget
 from ig_theory.solvers.solution import Status
+from ig_theory.solvers.start import expectation
+from ig_theory.solvers.table_levels import MOST_SWEEPS, Levels, free_steps
 from ig_theory.solvers.table_options import Options, options
 from ig_theory.verdict import Bounds
 
-ROUNDING = 2.0**-52
-"""Bound on the relative error of one float64 operation, doubled to be generous."""
+QUICK = 60
+"""Sweeps in which short runs of free options show; longer ones are first put in order."""
 
-MOST_SWEEPS = 20_000
 TWO_THREADS = 20_000
 """States from which a second thread is worth its hand-overs."""
 
@@ -114,14 +112,10 @@ class ValueTable:
     @property
     def initial(self) -> Bounds:
         """V from the initial distribution at the constraint's budget."""
-        low = high = 0.0
-        for state in np.flatnonzero((self.model.initial > 0).astype(bool)).tolist():
-            prob, bounds = float(self.model.initial[state]), self.at(state, self.constraint.budget)
-            low, high = low + prob * bounds.lower, high + prob * bounds.upper
-        rounding = 4 * ROUNDING * len(self.model.initial)
-        if math.isfinite(low) and math.isfinite(high):
-            low, high = low - rounding * abs(low), high + rounding * abs(high)
-        return Bounds(low, high)
+        first = np.flatnonzero((self.model.initial > 0).astype(bool))
+        bounds = [self.at(s, self.constraint.budget) for s in first.tolist()]
+        lower, upper = (np.array([getattr(b, side) for b in bounds]) for side in ("lower", "upper"))
+        return expectation(self.model.initial[first], lower, upper)
 
     def choice(self, state: int, z: Fraction | int) -> int:
         """The model's choice that the policy takes; -1 at terminals and where none is safe.
@@ -131,6 +125,8 @@ class ValueTable:
         level, group = self.level(z), int(self.options.group[state])
         if level < 0 or self.model.terminal[state] or not self.value[level, group] > -math.inf:
             return -1
+        if self.value[level, group] == math.inf:
+            return int(self.options.endless_choice[state])
         place = int(self.which[level, group])
         first = int(self.options.option_ptr[group])
         if place != np.iinfo(self.which.dtype).max:
@@ -202,7 +198,7 @@ def value_table(
     gain : float64[C], optional
         What each choice earns; the model's rewards unless given (see `reaching`).
     tolerance
-        Wanted distance between the bounds, in the unit of rewards.
+        Wanted distance between the bounds, relative to the largest value where that exceeds 1.
     threads
         1 or 2; large models use 2 unless told otherwise. The answer does not depend on it.
     progress
@@ -230,11 +226,20 @@ def value_table(
         since = minimal_budget(model, _closed(constraint)).choice_demand()[0]
     beta = float(model.reward_discount)
     rows = options(model, gain, cost, since, beta, top)
+    steps = free_steps(rows, beta, QUICK)
+    if steps == math.inf:
+        rows = options(model, gain, cost, since, beta, top, in_order=True)
+        steps = free_steps(rows, beta, MOST_SWEEPS)
     if threads is None:
         threads = 2 if model.S >= TWO_THREADS else 1
-    return _Solver(model, constraint, beyond, rows, cost, gain, tolerance, top).run(
-        threads, progress
-    )
+    value = _without_options(model, rows, cost, top + 1, beyond is Beyond.STOP)
+    work = Levels.of(rows, value)
+    longest, gains = int(np.diff(model.branch_ptr).max()), float(np.abs(gain).max(initial=0.0))
+    error, certified, passes = work.solve(steps, longest, gains, tolerance, threads, progress)
+    status = Status.CERTIFIED if certified else Status.UNCERTIFIED
+    return ValueTable(
+        model, constraint, beyond, value, error, work.which, rows, status, passes
+    )  # fmt: skip
 
 
 def reaching(model: ConstrainedMDP, goal: str) -> Floats:
@@ -283,152 +288,19 @@ def _checked(model: ConstrainedMDP, constraint: BudgetConstraint) -> tuple[Ints,
     return cost, max(level_of(model, constraint, constraint.budget), 0)
 
 
-@dataclass(frozen=True, eq=False)
-class _Solver:
-    model: ConstrainedMDP
-    constraint: BudgetConstraint
-    beyond: Beyond
-    rows: Options
-    cost: Ints
-    gain: Floats
-    tolerance: float
-    top: int
-
-    def run(self, threads: int, progress: Callable[[int, int], None] | None) -> ValueTable:
-        """Level after level; what costs two and more is pushed while the next one settles."""
-        from ig_theory.solvers.table_kernels import largest
-
-        rows, top = self.rows, self.top
-        groups, levels = len(rows.stay), top + 1
-        value = np.empty((levels, groups))
-        which = np.empty((levels, groups), dtype=rows.paid.place.dtype)
-        which.fill(np.iinfo(which.dtype).max)
-        value[:] = rows.stay
-        if self.beyond is Beyond.STOP:
-            self._may_break(value)
-        steps, settled = self._steps()
-        error, reads, unsettled = np.zeros(levels), 0, not settled
-        gains = float(np.abs(self.gain).max(initial=0.0))
-        work = _Level.of(rows, value, which)
-        pool = ThreadPoolExecutor(1) if threads > 1 else None
-        later = None
-        accumulated = 0.0
-        try:
-            for z in range(levels):
-                # What earlier levels left over of the tolerance is shared by the rest.
-                target = (0.45 * self.tolerance - accumulated) / (steps * (levels - z))
-                change, read = work.settle(z, max(target, 0.0))
-                if later is not None:
-                    reads += later.result()
-                reads += read + work.push(z, 0, 1)
-                if pool is not None:
-                    later = pool.submit(work.push, z, 1, len(rows.costs))
-                else:
-                    reads += work.push(z, 1, len(rows.costs))
-                rounding = ROUNDING * (self._longest + 6) * (gains + float(largest(value[z])))
-                unsettled |= not change <= target
-                accumulated = accumulated * (1 + 4 * ROUNDING) + (change + rounding) * steps
-                error[z] = accumulated
-                if progress is not None:
-                    progress(z + 1, levels)
-        finally:
-            if pool is not None:
-                pool.shutdown(wait=True, cancel_futures=True)
-        status = Status.UNCERTIFIED if unsettled else Status.CERTIFIED
-        passes = reads / (max(len(rows.paid.node) + len(rows.free.node), 1) * levels)
-        return ValueTable(
-            self.model, self.constraint, self.beyond, value, error, which, rows, status, passes
-        )
-
-    @property
-    def _longest(self) -> int:
-        return int(np.diff(self.model.branch_ptr).max())
-
-    def _may_break(self, value: Floats) -> None:
-        """Where some choice overspends, the run may end with nothing more."""
-        most = np.zeros(len(self.rows.stay), dtype=np.int64)
-        owner = self.rows.group[self.model.choice_state]
-        ended = self.model.terminal[self.model.choice_state]
-        np.maximum.at(most, owner, np.where(ended, 0, self.cost))
-        for z in range(min(self.top + 1, int(most.max(initial=0)))):
-            row = value[z]
-            row[most > z] = np.maximum(row[most > z], 0.0)
-
-    def _steps(self) -> tuple[float, bool]:
-        """How many free options can follow one another, expected, at most."""
-        from ig_theory.solvers.table_kernels import longest
-
-        rows, beta = self.rows, float(self.model.reward_discount)
-        discounted = 1 / (1 - beta) if beta < 1 else math.inf
-        steps = np.ones(len(rows.stay))
-        most = 50 if beta < 1 else MOST_SWEEPS
-        found, move = longest(
-            rows.member, rows.free_ptr, rows.free.ptr, rows.free.node, rows.free.prob, steps, most
-        )
-        counted = float(steps.max()) / (1 - move) if found else math.inf
-        return min(counted, discounted) * (1 + 1e-9), math.isfinite(min(counted, discounted))
-
-
-@dataclass(frozen=True, eq=False)
-class _Level:
-    """The work of one level, on arrays that all levels share."""
-
-    rows: Options
-    value: Floats
-    which: npt.NDArray[np.unsignedinteger]
-    known: npt.NDArray[np.uint32]
-    floor: Floats
-    option: npt.NDArray[np.uint32]
-    work: Floats
-    gains: bool
-
-    @classmethod
-    def of(cls, rows: Options, value: Floats, which: npt.NDArray[np.unsignedinteger]) -> _Level:
-        """With scratch space, and the groups whose entries no free option can change."""
-        free = len(rows.member)
-        known = np.diff(rows.option_ptr) > 0
-        known[rows.member] = False
-        return cls(
-            rows, value, which, np.flatnonzero(known).astype(np.uint32), np.zeros(free),
-            np.zeros(free, dtype=np.uint32), np.zeros((2, free)),
-            bool((rows.endless < INFINITE).any()),
-        )  # fmt: skip
-
-    def push(self, z: int, first: int, last: int) -> int:
-        """Offer the paid options of some cost classes to the levels above; branches read."""
-        from ig_theory.solvers.table_kernels import push
-
-        rows, paid, reads = self.rows, self.rows.paid, 0
-        for k in range(first, min(last, len(rows.costs))):
-            level = z + int(rows.costs[k])
-            if level >= len(self.value):
-                break
-            low, high = int(rows.class_ptr[k]), int(rows.class_ptr[k + 1])
-            push(
-                self.value[z], level, paid.owner, paid.since, paid.gain, paid.ptr, paid.node,
-                paid.prob, paid.place, low, high, self.value[level], self.which[level],
-            )  # fmt: skip
-            reads += int(paid.ptr[high]) - int(paid.ptr[low])
-        return reads
-
-    def settle(self, z: int, target: float) -> tuple[float, int]:
-        """Make level z final; the largest last move and the branches read."""
-        from ig_theory.solvers.table_kernels import guess, settle
-
-        rows, free, x = self.rows, self.rows.free, self.value[z]
-        if self.gains:
-            x[rows.endless <= z] = np.inf
-        if not len(rows.member):
-            return 0.0, 0
-        guess(self.value, z, rows.member, self.known, x, self.floor)
-        if self.gains:
-            x[rows.endless <= z] = np.inf
-        change, reads = settle(
-            z, x, rows.member, rows.free_ptr, free.since, free.gain, free.ptr, free.node,
-            free.prob, free.place, self.which[z], self.floor, self.option, self.work, target,
-            MOST_SWEEPS,
-        )  # fmt: skip
-        return float(change), int(reads)
-
-
-__all__ = ["INFINITE", "Beyond", "ValueTable", "reaching", "value_table"]
+def _without_options(
+    model: ConstrainedMDP, rows: Options, cost: Ints, levels: int, stop: bool
+) -> Floats:
+    """What every entry is worth before anything is done, float64[levels, G]."""
+    value = np.empty((levels, len(rows.stay)))
+    value[:] = rows.stay
+    if not stop:
+        return value
+    # Where some choice overspends, the run may end with nothing more.
+    most = np.zeros(len(rows.stay), dtype=np.int64)
+    running = ~model.terminal[model.choice_state]
+    np.maximum.at(most, rows.group[model.choice_state[running]], cost[running])
+    for z in range(min(levels, int(most.max(initial=0)))):
+        row = value[z]
+        row[most > z] = np.maximum(row[most > z], 0.0)
+    return value
