@@ -114,10 +114,12 @@ def evaluate(
     if not sound:
         wide = np.where(free[:, None] & known, np.inf, 0.0)
         return Totals(value - wide, value + wide, False, worst)
-    margin = 2 * residual * np.where(free, time * (1 + 1e-9), 0.0)[:, None]
+    with np.errstate(over="ignore"):
+        margin = 2 * residual * np.where(free, time * (1 + 1e-9), 0.0)[:, None]
+    sound = bool(np.isfinite(margin).all())
     unknown = np.isnan(value)
     lower = np.where(unknown, -np.inf, value - margin)
-    return Totals(lower, np.where(unknown, np.inf, value + margin), True, worst)
+    return Totals(lower, np.where(unknown, np.inf, value + margin), sound, worst)
 
 
 def evaluate_exact(

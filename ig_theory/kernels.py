@@ -133,18 +133,25 @@ def components(edge_ptr, edge_node, alive):
 
 
 @compiled
-def leap(moved, share):
+def leap(moved, before, k):
     """How far to extrapolate a geometric series: the factor of the last move (Aitken).
 
     `moved` holds the sizes of the last three moves, newest last. 0 while their ratio has not
-    settled, `share` of the full step else.
+    settled. ``before[k]`` remembers the move before the last leap: a leap that did not make
+    moves smaller was wrong, and no other is taken (it is then infinite).
     """
+    if before[k] == np.inf:
+        return 0.0
     if moved[0] <= 0.0 or moved[1] <= 0.0 or moved[2] <= 0.0:
+        return 0.0
+    if before[k] > 0.0 and moved[2] > before[k]:
+        before[k] = np.inf
         return 0.0
     older, newer = moved[1] / moved[0], moved[2] / moved[1]
     if not (0.3 < newer < 1.0) or abs(newer - older) > 0.02 * (1.0 - newer):
         return 0.0
-    return share * newer / (1.0 - newer)
+    before[k] = moved[2]
+    return newer / (1.0 - newer)
 
 
 @compiled
@@ -165,9 +172,11 @@ def linear(order, start, choice_ptr, weight, branch_ptr, branch_node, first_prob
         widest = max(widest, start[part + 1] - start[part])
     step = np.zeros((widest, columns))
     moved = np.zeros((columns, 3))
+    before = np.zeros(columns)
     for part in range(len(start) - 1):
         low, high = start[part], start[part + 1]
         moved[:] = 0.0
+        before[:] = 0.0
         moving = False
         for _ in range(most):
             moving = False
@@ -199,7 +208,9 @@ def linear(order, start, choice_ptr, weight, branch_ptr, branch_node, first_prob
                 for k in range(columns):
                     y = fresh[k] / (1.0 - looped) if looped > 0.0 else fresh[k]
                     old = x[n, k]
-                    if y != old and not abs(y - old) <= tolerance * abs(y):
+                    if y != old and (
+                        abs(y) == np.inf or not abs(y - old) <= tolerance * abs(y)
+                    ):
                         moving = True
                     if y != old and abs(y) != np.inf and abs(old) != np.inf:
                         step[place - low, k] = y - old
@@ -210,7 +221,7 @@ def linear(order, start, choice_ptr, weight, branch_ptr, branch_node, first_prob
             if not moving or high - low == 1:
                 break
             for k in range(columns):
-                factor = leap(moved[k], 1.0)
+                factor = leap(moved[k], before, k)
                 if factor > 2.0:
                     for place in range(low, high):
                         if not fixed[order[place]]:

@@ -22,9 +22,11 @@ def optimise(order, start, option_ptr, option, gain, branch_ptr, branch_node, fi
         widest = max(widest, start[part + 1] - start[part])
     step = np.zeros(widest)
     moved = np.zeros(3)
+    before = np.zeros(1)
     for part in range(len(start) - 1):
         low, high = start[part], start[part + 1]
         moved[:] = 0.0
+        before[0] = 0.0
         moving = False
         for _ in range(most):
             moving = False
@@ -53,7 +55,9 @@ def optimise(order, start, option_ptr, option, gain, branch_ptr, branch_node, fi
                         best = total
                 old = x[g]
                 step[place - low] = 0.0
-                if best != old and not abs(best - old) <= tolerance * abs(best):
+                if best != old and (
+                    abs(best) == np.inf or not abs(best - old) <= tolerance * abs(best)
+                ):
                     moving = True
                 if best != old and abs(best) != np.inf and abs(old) != np.inf:
                     step[place - low] = best - old
@@ -61,7 +65,7 @@ def optimise(order, start, option_ptr, option, gain, branch_ptr, branch_node, fi
                 x[g] = best
             if not moving or high - low == 1:
                 break
-            factor = leap(moved, 1.0)
+            factor = leap(moved, before, 0)
             if factor > 2.0:
                 for place in range(low, high):
                     x[order[place]] += factor * step[place - low]
