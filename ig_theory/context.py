@@ -14,10 +14,10 @@ from ig_theory.constraint import BudgetConstraint, as_constraints
 from ig_theory.errors import ConstraintError, SolverError
 from ig_theory.guard import GuardView
 from ig_theory.metrics import can_violate, kept_without_intervention
-from ig_theory.solvers.budgeted_value import budgeted_value
 from ig_theory.solvers.least_intrusive import least_intrusive
 from ig_theory.solvers.minimal_budget import SafeSet, minimal_budget
 from ig_theory.solvers.safe_product import exact_limit
+from ig_theory.solvers.safe_value import safe_value
 from ig_theory.solvers.solution import Status
 from ig_theory.tracker import BracketTracker, ExactTracker, Tracker
 from ig_theory.verdict import Bounds
@@ -88,7 +88,7 @@ class Context:
         """V from the start."""
         solved = self._once(
             "optimal reward",
-            lambda: budgeted_value(self.model, self.constraints, limit=self.state_limit),
+            lambda: safe_value(self.model, self.constraints, limit=self.state_limit),
         )
         if solved is None:
             return None
