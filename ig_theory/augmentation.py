@@ -301,8 +301,8 @@ class _Exploration:
         self._add("outcome", outcome)
 
     def _fresh_table(self) -> None:
-        self.keys = np.full(1 << 12, -1, dtype=np.int64)
-        self.numbers = np.empty(1 << 12, dtype=np.int32)
+        self.keys = np.full(1 << 10, -1, dtype=np.int64)
+        self.numbers = np.empty(1 << 10, dtype=np.int32)
         self.filled = 0
 
     def _insert(self, key: Ints, owner: Ints) -> tuple[npt.NDArray[np.int32], Ints, Ints]:

@@ -7,16 +7,9 @@ the probability of its i-th branch is ``prob[first_prob[j] + i]``, shared with t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import numba
 import numpy as np
 
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """``numba.njit`` with an on-disk cache; the result takes arrays and is not type-checked."""
-    return numba.njit(cache=True, nogil=True)(function)
+from ig_theory.jit import compiled
 
 
 @compiled

@@ -6,7 +6,8 @@ import heapq
 
 import numpy as np
 
-from ig_theory.kernels import compiled, components
+from ig_theory.jit import compiled
+from ig_theory.kernels import components
 
 END = np.int32(-1)
 

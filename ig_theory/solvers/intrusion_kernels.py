@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ig_theory.kernels import compiled
+from ig_theory.jit import compiled
 
 
 @compiled

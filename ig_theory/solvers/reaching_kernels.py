@@ -9,7 +9,7 @@ import heapq
 
 import numpy as np
 
-from ig_theory.kernels import compiled
+from ig_theory.jit import compiled
 
 
 @compiled

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ig_theory.kernels import compiled, leap
+from ig_theory.jit import compiled
+from ig_theory.kernels import leap
 
 
 @compiled

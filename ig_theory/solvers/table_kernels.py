@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ig_theory.kernels import compiled
+from ig_theory.jit import compiled
 
 NONE = np.uint32(0xFFFFFFFF)
 """No option: the entry is best served by what was pushed to it."""
