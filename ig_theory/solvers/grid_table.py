@@ -32,7 +32,7 @@ MOST_SWEEPS = 20_000
 MOST_STEPS = 5_000
 """Sweeps after which endless undiscounted runs are given up."""
 
-LARGEST_TABLE = 2_000_000
+LARGEST_TABLE = 500_000
 """Entries (states times levels) beyond which a grid is not refined."""
 
 
@@ -121,9 +121,9 @@ def grid_table(
     >>> from ig_theory.builders import from_dict
     >>> model = from_dict({"s": {"go": (1, 1, {"s": 1}), "end": (0, 0, {"t": 1})}}, initial="s",
     ...     reward_discount="1/2")
-    >>> cap = BudgetConstraint("3/2", discount="1/2")  # 1 is spent, then 1/2
+    >>> cap = BudgetConstraint("3/2", discount="1/2")  # 1 can be spent, then 1 more (worth 1/2)
     >>> round(grid_table(model, cap).initial.middle, 6)
-    1.0
+    1.5
     """
     beyond = Beyond(beyond)
     grid = budget_grid(model, constraint, per_unit, up)

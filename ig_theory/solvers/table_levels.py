@@ -82,20 +82,33 @@ class Levels:
 
     def push(self, z: int, first: int, last: int) -> int:
         """Offer the paid options of some cost classes to the levels above; branches read."""
+        ptr = self.rows.class_ptr
+        return sum(
+            self._offer(z, k, int(ptr[k]), int(ptr[k + 1]))
+            for k in range(first, min(last, len(self.rows.costs)))
+        )
+
+    def _halves(self, z: int) -> tuple[tuple[int, int, int, int], ...]:
+        """The cheapest class in two parts with different owners, as arguments of `_offer`."""
+        rows = self.rows
+        if not len(rows.costs):
+            return ()
+        low, high = int(rows.class_ptr[0]), int(rows.class_ptr[1])
+        owner = rows.paid.owner[low:high]
+        middle = low + int(np.searchsorted(owner, owner[len(owner) // 2]))
+        return (z, 0, low, middle), (z, 0, middle, high)
+
+    def _offer(self, z: int, k: int, low: int, high: int) -> int:
         from ig_theory.solvers.table_kernels import push
 
-        rows, paid, reads = self.rows, self.rows.paid, 0
-        for k in range(first, min(last, len(rows.costs))):
-            level = z + int(rows.costs[k])
-            if level >= len(self.value):
-                break
-            low, high = int(rows.class_ptr[k]), int(rows.class_ptr[k + 1])
-            push(
-                self.value[z], level, paid.owner, paid.since, paid.gain, paid.ptr, paid.node,
-                paid.prob, paid.place, low, high, self.value[level], self.which[level],
-            )  # fmt: skip
-            reads += int(paid.ptr[high]) - int(paid.ptr[low])
-        return reads
+        paid, level = self.rows.paid, z + int(self.rows.costs[k])
+        if level >= len(self.value):
+            return 0
+        push(
+            self.value[z], level, paid.owner, paid.since, paid.gain, paid.ptr, paid.node,
+            paid.prob, paid.place, low, high, self.value[level], self.which[level],
+        )  # fmt: skip
+        return int(paid.ptr[high]) - int(paid.ptr[low])
 
     def settle(self, z: int, target: float) -> tuple[float, int]:
         """Make level z final; the largest last move and the branches read."""
@@ -150,13 +163,17 @@ class Levels:
                 # Without a bound on the steps no bounds will follow: stop somewhere sensible.
                 share = steps * (levels - z) if steps < math.inf else 1e6
                 change, read = self.settle(z, max(target / share, 0.0))
-                if later is not None:
-                    reads += later.result()
-                reads += read + self.push(z, 0, 1)
-                if pool is not None:
-                    later = pool.submit(self.push, z, 1, len(rows.costs))
+                reads += read
+                if pool is None:
+                    reads += self.push(z, 0, len(rows.costs))
                 else:
-                    reads += self.push(z, 1, len(rows.costs))
+                    if later is not None:
+                        reads += later.result()
+                    parts = self._halves(z)
+                    others = [pool.submit(self._offer, *part) for part in parts[1:]]
+                    reads += sum(self._offer(*part) for part in parts[:1])
+                    reads += sum(other.result() for other in others)
+                    later = pool.submit(self.push, z, 1, len(rows.costs))
                 size = max(size, float(largest(self.value[z])))
                 rounding = ROUNDING * (longest + 6) * (gains + size)
                 accumulated = accumulated * (1 + 4 * ROUNDING) + (change + rounding) * steps
