@@ -32,6 +32,8 @@ class Kernel(Dispatcher):  # type: ignore[misc]
 
     def __call__(self, *arguments: Any) -> Any:
         """Run on the arguments, compiled or not."""
+        if self.__dict__.get("_ready"):
+            return super().__call__(*arguments)
         spent = self.__dict__.get("_spent", 0.0)
         if not self.signatures and spent < PATIENCE and _entries(arguments) <= SMALL:
             started = time.perf_counter()
@@ -40,6 +42,7 @@ class Kernel(Dispatcher):  # type: ignore[misc]
                 answer = plain(self)(*arguments)
             self._spent = spent + time.perf_counter() - started
             return answer
+        self._ready = True
         return super().__call__(*arguments)
 
 

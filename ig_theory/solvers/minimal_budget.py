@@ -312,8 +312,10 @@ def _choice_demand(
     cost = model.cost[model.cost_index(constraint.cost)]
     value = after[model.branch_state]
     most = np.maximum.reduceat(value, model.branch_ptr[:-1])
-    attains = (value == most[model.branch_choice]).astype(bool) & strict[model.branch_state]
-    exceed = np.logical_or.reduceat(attains, model.branch_ptr[:-1])
+    exceed = np.zeros(model.C, dtype=bool)
+    if strict.any():
+        attains = (value == most[model.branch_choice]).astype(bool) & strict[model.branch_state]
+        exceed = np.logical_or.reduceat(attains, model.branch_ptr[:-1])
     if after.dtype == object:
         return cost.astype(object) + constraint.discount * most, exceed
     return np.where(most >= INFINITE, INFINITE, cost + most), exceed

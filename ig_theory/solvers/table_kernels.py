@@ -16,7 +16,7 @@ from ig_theory.jit import compiled
 NONE = np.uint32(0xFFFFFFFF)
 """No option: the entry is best served by what was pushed to it."""
 
-EVALUATED = 0.1
+EVALUATED = 0.2
 """A chosen policy is iterated until it moves by this share of the last improvement."""
 
 FARTHEST = 1e5
@@ -106,9 +106,8 @@ def largest(x):
 def guess(rows, level, member, known, x, floor):
     """Where to start the entries `member` of row `x`: linear prediction from the rows before.
 
-    The entries `known` of the row are final; two coefficients are fitted to them, by least
-    squares, so that their last two differences predict the next one. What was pushed to
-    `member` so far is kept in `floor`.
+    The entries `known` of the row are final: by how much of its last difference a row moves on
+    is fitted to them. What was pushed to `member` so far is kept in `floor`.
     """
     for i in range(len(member)):
         floor[i] = x[member[i]]
@@ -116,37 +115,21 @@ def guess(rows, level, member, known, x, floor):
         for g in member:
             x[g] = max(x[g], 0.0)
         return
-    before = rows[level - 1]
-    a11 = a12 = a22 = r1 = r2 = 0.0
-    older = rows[max(level - 2, 0)]
-    oldest = rows[max(level - 3, 0)]
-    if level >= 3:
-        for g in known:
-            d2 = older[g] - oldest[g]
-            if abs(d2) < np.inf:
-                d1, d0 = before[g] - older[g], x[g] - before[g]
-                a11 += d1 * d1
-                a12 += d1 * d2
-                a22 += d2 * d2
-                r1 += d1 * d0
-                r2 += d2 * d0
-    determinant = a11 * a22 - a12 * a12
-    one = two = 0.0
-    if determinant > 1e-9 * a11 * a22:
-        one = (a22 * r1 - a12 * r2) / determinant
-        two = (a11 * r2 - a12 * r1) / determinant
-    elif a11 > 0.0:
-        one = r1 / a11
+    before, older = rows[level - 1], rows[max(level - 2, 0)]
+    along = size = 0.0
+    for g in known:
+        step, last = x[g] - before[g], before[g] - older[g]
+        if abs(step) < np.inf and abs(last) < np.inf:
+            along += step * last
+            size += last * last
+    share = along / size if size > 0.0 else 0.0
     for g in member:
         start = before[g]
         if abs(start) == np.inf:
             x[g] = max(x[g], 0.0)
             continue
-        d1 = start - older[g]
-        d2 = older[g] - oldest[g]
-        if abs(d1) < np.inf and abs(d2) < np.inf:
-            start += one * d1 + two * d2
-        x[g] = max(x[g], start)
+        last = start - older[g]
+        x[g] = max(x[g], start + share * last if abs(last) < np.inf else start)
 
 
 @compiled
@@ -169,10 +152,11 @@ def settle(level, x, member, ptr, since, gain, bptr, node, prob, place, which, f
     """
     reads = 0
     sweeps = 0
-    active = np.empty(len(member), np.uint32)
+    chosen = np.empty(len(member), np.uint32)
+    at = np.empty(len(member), np.uint32)
     while True:
         change = 0.0
-        count = 0
+        count = turned = 0
         for i in range(len(member)):
             g = member[i]
             best = floor[i]
@@ -187,9 +171,12 @@ def settle(level, x, member, ptr, since, gain, bptr, node, prob, place, which, f
                 if total > best:
                     best = total
                     arg = o
-            option[i] = arg
+            if option[i] != arg:
+                option[i] = arg
+                turned += 1
             if arg != NONE and best < np.inf:
-                active[count] = i
+                chosen[count] = arg
+                at[count] = g
                 count += 1
             if best != x[g]:
                 change = max(change, abs(best - x[g]))
@@ -200,16 +187,17 @@ def settle(level, x, member, ptr, since, gain, bptr, node, prob, place, which, f
                 if option[i] != NONE:
                     which[member[i]] = place[option[i]]
             return change, reads
-        enough = max(0.5 * target, EVALUATED * change)
+        enough = 2.0 * target  # the pass that follows halves it at least
+        if turned > 0:
+            enough = max(enough, EVALUATED * change)
         first = True
         while sweeps < most:
             sweeps += 1
             largest = 0.0
             along = size = 0.0
             for k in range(count):
-                i = active[k]
-                g = member[i]
-                o = option[i]
+                o = chosen[k]
+                g = at[k]
                 total = gain[o]
                 for b in range(bptr[o], bptr[o + 1]):
                     total += prob[b] * x[node[b]]
@@ -227,7 +215,7 @@ def settle(level, x, member, ptr, since, gain, bptr, node, prob, place, which, f
             if not abs(share) < FARTHEST:
                 share = 0.0
             for k in range(count):
-                g = member[active[k]]
+                g = at[k]
                 now = x[g]
                 x[g] = now - share * (now - work[1, k])
                 work[1, k] = now
