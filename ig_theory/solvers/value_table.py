@@ -58,6 +58,8 @@ class ValueTable:
     status : Status
     passes : float
         Branches read, in units of one Bellman pass over all branches and levels.
+    gain : float64[C] or None
+        What each choice earns, where it is not the model's reward.
     """
 
     model: ConstrainedMDP
@@ -69,6 +71,7 @@ class ValueTable:
     options: Options
     status: Status
     passes: float
+    gain: Floats | None
 
     @property
     def top(self) -> int:
@@ -220,6 +223,7 @@ def value_table(
     """
     beyond = Beyond(beyond)
     cost, top = _checked(model, constraint)
+    given = gain
     gain = model.reward.astype(np.float64) if gain is None else np.asarray(gain, dtype=np.float64)
     since = cost
     if beyond is Beyond.FORBID:
@@ -238,7 +242,7 @@ def value_table(
     error, certified, passes = work.solve(steps, longest, gains, tolerance, threads, progress)
     status = Status.CERTIFIED if certified else Status.UNCERTIFIED
     return ValueTable(
-        model, constraint, beyond, value, error, work.which, rows, status, passes
+        model, constraint, beyond, value, error, work.which, rows, status, passes, given
     )  # fmt: skip
 
 

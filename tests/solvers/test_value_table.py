@@ -18,6 +18,7 @@ from ig_theory.errors import SolverError
 from ig_theory.solvers.budgeted_value import budgeted_value
 from ig_theory.solvers.minimal_budget import minimal_budget
 from ig_theory.solvers.solution import Status
+from ig_theory.solvers.table_policy import worth
 from ig_theory.solvers.value_table import Beyond, ValueTable, reaching, value_table
 from ig_theory.testing.strategies import constrained_mdps
 from simulators.garnet import garnet, sheltered_garnet
@@ -253,3 +254,34 @@ def test_reaching_counts_runs_once():
     assert 0 <= table.initial.lower <= table.initial.upper <= 1 + 1e-9
     with pytest.raises(SolverError, match="label"):
         reaching(model, "nowhere")
+
+
+@given(constrained_mdps(4, exact=True, reward_discounts=[Fraction(9, 10), Fraction(1, 2)]))
+def test_the_policy_evaluated_in_rationals_is_optimal(model):
+    constraint = BudgetConstraint(3 * model.cost_unit)
+    table, game = value_table(model, constraint), Game(model, constraint)
+    starts = [(s, p) for s, p in enumerate(game.initial) if p > 0]
+    values = [game.value_for_ever(s, game.start()) for s, _ in starts]
+    if None in values:
+        with pytest.raises(SolverError, match="lost"):
+            worth(table)
+        return
+    best = sum(p * v for (_, p), v in zip(starts, values, strict=True))
+    assert worth(table).lower == best
+
+
+@given(constrained_mdps(4, reward_discounts=[Fraction(1), Fraction(1, 2)], exact=False))
+def test_the_policy_evaluated_in_floats_meets_the_bounds(model):
+    table = value_table(model, BudgetConstraint(3 * model.cost_unit))
+    assume(-math.inf < table.initial.lower < math.inf)
+    found = worth(table)
+    assert found.lower <= table.initial.upper
+    assert table.initial.lower <= found.upper
+
+
+@given(constrained_mdps(4, reward_discounts=[Fraction(1, 2)], exact=True))
+def test_the_policy_until_the_budget_breaks(model):
+    constraint = BudgetConstraint(2 * model.cost_unit)
+    table = value_table(model, constraint, beyond="stop")
+    found = worth(table)
+    assert table.initial.lower <= found.lower <= table.initial.upper
