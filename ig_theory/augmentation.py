@@ -107,6 +107,12 @@ class Product:
         return self.model.branch_ptr[self.choice]
 
     @cached_property
+    def branch(self) -> Ints:
+        """The branch of the model behind each entry of `branch_node`."""
+        shift = np.repeat(self.first_prob - self.branch_ptr[:-1], np.diff(self.branch_ptr))
+        return np.asarray(np.arange(len(self.branch_node)) + shift)
+
+    @cached_property
     def edge_ptr(self) -> Ints:
         """Where each node's edges start in `branch_node`, int64[N+1]."""
         return self.branch_ptr[self.choice_ptr]
@@ -136,10 +142,20 @@ class Product:
         ends = np.flatnonzero(self.outcome[self.branch_node] == BROKEN)
         if len(ends):
             choice = np.searchsorted(self.branch_ptr, ends, side="right") - 1
-            prob = self.prob[self.first_prob[choice] + ends - self.branch_ptr[choice]]
-            share -= np.bincount(choice, weights=prob, minlength=len(share))
+            share -= np.bincount(choice, weights=self.prob[self.branch[ends]], minlength=len(share))
             share[np.abs(share) < 1e-12] = 0.0
         return share
+
+    def at_nodes(self, per_choice: npt.NDArray[Any]) -> Floats:
+        """Sums over the choices of each node, float64[N]."""
+        total = np.bincount(self.choice_node, weights=per_choice, minlength=len(self))
+        return np.asarray(total, dtype=np.float64)
+
+    def deterministic(self, policy: Ints) -> Floats:
+        """The weights of a policy that takes these choices, [N] (-1: none), as float64[M]."""
+        weight = np.zeros(len(self.choice))
+        weight[policy[policy >= 0]] = 1.0
+        return weight
 
     @cached_property
     def place(self) -> Ints:

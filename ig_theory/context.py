@@ -16,9 +16,9 @@ from ig_theory.guard import GuardView
 from ig_theory.metrics import can_violate, kept_without_intervention
 from ig_theory.solvers.least_intrusive import least_intrusive
 from ig_theory.solvers.minimal_budget import SafeSet, minimal_budget
-from ig_theory.solvers.safe_product import exact_limit
 from ig_theory.solvers.safe_value import safe_value
 from ig_theory.solvers.solution import Status
+from ig_theory.solvers.totals.safe_product import exact_limit
 from ig_theory.tracker import BracketTracker, ExactTracker, Tracker
 from ig_theory.verdict import Bounds
 

@@ -24,7 +24,7 @@ PATIENCE = 0.5
 """Seconds of plain Python, over all calls, after which a kernel is compiled anyway."""
 
 
-class Kernel(Dispatcher):  # type: ignore[misc]
+class Kernel(Dispatcher):
     """A numba dispatcher that runs small calls without compiling.
 
     Compiled code that calls it is not affected: numba sees the dispatcher.

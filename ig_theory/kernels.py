@@ -201,9 +201,7 @@ def linear(order, start, choice_ptr, weight, branch_ptr, branch_node, first_prob
                 for k in range(columns):
                     y = fresh[k] / (1.0 - looped) if looped > 0.0 else fresh[k]
                     old = x[n, k]
-                    if y != old and (
-                        abs(y) == np.inf or not abs(y - old) <= tolerance * abs(y)
-                    ):
+                    if y != old and (abs(y) == np.inf or not abs(y - old) <= tolerance * abs(y)):
                         moving = True
                     if y != old and abs(y) != np.inf and abs(old) != np.inf:
                         step[place - low, k] = y - old

@@ -61,15 +61,15 @@ def measure(
         Whether to evaluate reward, divergence and abstentions too.
     """
     model, beta = product.model, float(product.model.reward_discount)
-    weight = product.weight / _at_nodes(product, product.weight)[product.choice_node]
+    weight = product.weight / product.at_nodes(product.weight)[product.choice_node]
     unsettled = product.outcome == OPEN
     reaches = can_violate(product)
-    gain = _at_nodes(
-        product, weight * model.reward.astype(np.float64)[product.choice] * product.kept_share
+    gain = product.at_nodes(
+        weight * model.reward.astype(np.float64)[product.choice] * product.kept_share
     )
     columns: dict[str, Floats] = {}
     if reaches or unsettled.any():
-        breaking = _at_nodes(product, np.where(product.broken > 0, weight, 0.0))
+        breaking = product.at_nodes(np.where(product.broken > 0, weight, 0.0))
         _add(
             columns,
             "violation",
@@ -149,15 +149,15 @@ def kept_without_intervention(product: Product) -> Bounds:
     The sampled choice ``a`` is accepted with probability ``min(1, guard(a) / base(a))``.
     """
     base = product.base
-    total = _at_nodes(product, product.weight)
+    total = product.at_nodes(product.weight)
     weight = product.weight / total[product.choice_node]
     changed = differs(product, weight)
     accepted = np.where(changed[product.choice_node], np.minimum(base, weight), base)
-    killed = np.where(changed & (product.outcome == RUNNING), 1 - _at_nodes(product, accepted), 0.0)
+    killed = np.where(changed & (product.outcome == RUNNING), 1 - product.at_nodes(accepted), 0.0)
     killed = np.maximum(killed, 0.0)
     if not (killed.any() or (product.broken > 0).any() or (product.outcome > ENDED).any()):
         return Bounds(1.0, 1.0)
-    lost = killed + _at_nodes(product, np.where(product.broken > 0, accepted, 0.0))
+    lost = killed + product.at_nodes(np.where(product.broken > 0, accepted, 0.0))
     ended = product.outcome == BROKEN
     unsettled = product.outcome == OPEN
     both = np.stack([np.where(ended, 1.0, lost), np.where(ended | unsettled, 1.0, lost)], axis=1)
@@ -201,11 +201,6 @@ class _Start:
         size = float(np.abs(terms).sum())
         margin = ROUNDING * (len(terms) + 4) * size if math.isfinite(size) else 0.0
         return float(terms.sum()), margin
-
-
-def _at_nodes(product: Product, per_choice: Floats) -> Floats:
-    total = np.bincount(product.choice_node, weights=per_choice, minlength=len(product))
-    return total.astype(np.float64)
 
 
 def _given(product: Product, which: Bools, lower: Floats, upper: Floats) -> Bounds | None:
@@ -262,7 +257,7 @@ def _by_time(product: Product, weight: Floats) -> tuple[float, ...]:
     steps = min(PLOTTED_STEPS, max(8, int(2e8 // max(len(product.branch_node), 1))))
     mass = np.zeros(len(product))
     mass[product.initial] = _Start(product).prob
-    breaking = _at_nodes(product, np.where(product.broken > 0, weight, 0.0))
+    breaking = product.at_nodes(np.where(product.broken > 0, weight, 0.0))
     ended = product.outcome == BROKEN
     after, seen = np.empty_like(mass), [float(mass[ended].sum())]
     for _ in range(steps):

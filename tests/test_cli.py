@@ -350,7 +350,7 @@ def test_solve(run, ask):
 
 def test_solve_says_when_no_budget_is_enough(run):
     _, out, _ = run("solve", "--model", "garnet:states=20,seed=1", "--json")
-    assert json.loads(out)["demand"] == "inf"
+    assert json.loads(out)["answer"]["lower"] == "inf"
     assert "no budget is enough" in run("solve", "--model", "garnet:states=20,seed=1")[1]
 
 

@@ -9,7 +9,8 @@ from ig_theory import jit, kernels
 from ig_theory.constraint import BudgetConstraint
 from ig_theory.guards import open_guard
 from ig_theory.jit import Kernel, compiled, plain
-from ig_theory.solvers import budget_kernels, intrusion_kernels, reward_kernels, table_kernels
+from ig_theory.solvers import table_kernels
+from ig_theory.solvers.kernels import budget, intrusion, reward
 from ig_theory.solvers.least_intrusive import least_intrusive
 from ig_theory.solvers.minimal_budget import minimal_budget
 from ig_theory.solvers.value_table import value_table
@@ -20,7 +21,7 @@ from simulators.garnet import garnet, sheltered_garnet
 @pytest.fixture
 def forced(monkeypatch: pytest.MonkeyPatch):
     """Makes every kernel of these modules run one way."""
-    modules = (budget_kernels, intrusion_kernels, kernels, reward_kernels, table_kernels)
+    modules = (budget, intrusion, kernels, reward, table_kernels)
 
     def force(way: str) -> None:
         for module in modules:

@@ -14,6 +14,7 @@ def model_lines() -> list[str]:
             *model_names(),
             ("NAME:key=value,…", "a named model with parameters"),
             ("FILE.json, FILE.npz", "a saved model (ig-theory convert writes one)"),
+            ("FILE.nm, .pm, .prism, .jani, .drn", "a model of PRISM or Storm (needs stormpy)"),
             ("PATH.py:FACTORY", "what a function in a Python file returns"),
         ]
     )
@@ -32,6 +33,13 @@ def guard_lines() -> list[str]:
             ("PATH.py:NAME", "the same in a Python file"),
         ]
     )
+
+
+def question_lines() -> list[str]:
+    """One line a question of ``ig-theory solve``."""
+    from ig_theory.query.questions import QUESTIONS
+
+    return _columns([(name, question.line) for name, question in QUESTIONS.items()])
 
 
 def first_line(thing: object) -> str:

@@ -110,6 +110,15 @@ def read_constraints(
     return tuple(_constraint(text, defaults) for text in texts or [""])
 
 
+def numbers(text: str | None) -> list[str] | None:
+    """The parts of a list such as ``1,10,100``; None if absent.
+
+    >>> numbers("1, 1/2"), numbers(None)
+    (['1', '1/2'], None)
+    """
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _constraint(text: str, defaults: dict[str, Any]) -> BudgetConstraint:
     from ig_theory.constraint import BudgetConstraint
 

@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from ig_theory.cli.certificates import needed
+import typer
+
+from ig_theory.cli.answers import show
+from ig_theory.cli.listing import model_lines, question_lines
 from ig_theory.cli.options import (
+    STATE_LIMIT,
     BoundaryOption,
     BudgetOption,
+    ConstraintOption,
     CostOption,
     DiscountOption,
+    ExactOption,
     HorizonOption,
     JsonOption,
     ModelOption,
     ScopeOption,
+    StateLimitOption,
+    numbers,
     option,
     read_constraints,
 )
-from ig_theory.cli.output import console, print_json
+from ig_theory.cli.output import print_json, progress
 from ig_theory.errors import IGTheoryError
+from ig_theory.query.questions import QUESTIONS, Question, find
+from ig_theory.query.questions import ask as answered
 
 if TYPE_CHECKING:
     from ig_theory.cmdp import ConstrainedMDP
     from ig_theory.constraint import BudgetConstraint
+    from ig_theory.query.answer import Answer
 
-    Answer = Callable[[ConstrainedMDP, BudgetConstraint], dict[str, Any]]
-
-MOST_ROWS = 40
-"""States shown in the terminal; --json gives all."""
+MOST_ROWS = 20
+"""Rows shown in the terminal; --json gives all."""
 
 
 def solve(
-    ask: Annotated[
-        str,
-        option("--ask", "The question.", metavar="min-budget|value|least-intrusive"),
-    ] = "min-budget",
+    ask: Annotated[str, option("--ask", "The question; see above.", metavar="QUESTION")]
+    = "min-budget",
     model: ModelOption = None,
     budget: BudgetOption = None,
     discount: DiscountOption = "1",
@@ -44,110 +50,180 @@ def solve(
     scope: ScopeOption = "anytime",
     horizon: HorizonOption = None,
     cost: CostOption = "0",
+    constraint: ConstraintOption = None,
+    penalties: Annotated[
+        str | None, option("--penalties", "penalty: the n to try.", metavar="N,N,…")
+    ] = None,
+    temperature: Annotated[
+        str | None, option("--temperature", "soft: one or more.", metavar="T,T,…")
+    ] = None,
+    delta: Annotated[
+        str | None, option("--delta", "chance: allowed P(violate).", metavar="P,P,…")
+    ] = None,
+    after: Annotated[
+        str | None, option("--after", "chance: after a violation.", metavar="stop|free")
+    ] = None,
+    alpha: Annotated[
+        str | None,
+        typer.Option(
+            "--alpha", "--confidence", help="cvar: the level, like 0.95.", metavar="LEVEL",
+            envvar="IG_THEORY_ALPHA", show_envvar=False,
+        ),
+    ] = None,
+    goal: Annotated[str | None, option("--goal", "reach: its label.", metavar="LABEL")] = None,
+    reward_discount: Annotated[
+        str | None,
+        option("--reward-discount", "Of rewards; the model's if absent.", metavar="NUMBER"),
+    ] = None,
+    epsilon: Annotated[
+        str | None,
+        option("--epsilon", "pareto: how wide bounds may get by merging rows.", metavar="NUMBER"),
+    ] = None,
+    exact: ExactOption = False,
+    state_limit: StateLimitOption = STATE_LIMIT,
+    states: Annotated[int, option("--states", "Most rows to show.", min=0)] = MOST_ROWS,
+    plot: Annotated[
+        Path | None, option("--plot", "Draw the answer.", metavar="FILE.svg|png|pdf")
+    ] = None,
     json: JsonOption = False,
-) -> int:
-    """Minimal budgets, the best safe reward, or the least intervention of any safe guard."""
-    answer = _questions().get(ask)
-    if answer is None:
-        raise IGTheoryError.at("--ask", " or ".join(_questions()), repr(ask), "ask one of these")
+) -> int:  # fmt: skip
+    """Ask what policies can do: budgets, rewards, probabilities, with bounds."""
+    asked = _asked(ask)
+    _say_what_is_missing(model, budget, constraint, ask, asked, json)
+    settings = {
+        "penalties": numbers(penalties), "temperatures": numbers(temperature),
+        "deltas": numbers(delta), "after": after, "alpha": alpha, "goal": goal,
+        "epsilon": epsilon,
+    }  # fmt: skip
+    options = _options(ask, asked, settings, state_limit, _plottable(plot, ask, asked))
+    # Where the answer depends on no budget, none is shown; min-budget says if one is enough.
+    named = budget is not None or any("budget" in text for text in constraint or ())
+    budget_given = asked.budget or (ask == "min-budget" and named)
+    constraints = read_constraints(
+        constraint,
+        {
+            "budget": "0" if budget is None and not asked.budget else budget,
+            "discount": discount, "boundary": boundary, "scope": scope, "horizon": horizon,
+            "cost": cost,
+        },
+    )  # fmt: skip
+    with progress(json) as tell:
+        if tell is not None:
+            tell(f"{ask} on {model}")
+        answer = answered(ask, _opened(str(model), exact, reward_discount), constraints, **options)
+        if plot is not None:
+            _draw(answer, plot, str(model), constraints, budget_given)
+    if json:
+        from ig_theory.report.answers import answer_dict
+
+        print_json(answer_dict(answer, str(model), budget_given))
+    else:
+        show(answer, str(model), states, budget_given)
+        if plot is not None:
+            print(f"wrote {plot}")
+    return 3 if answer.status.value == "not certified" else 0
+
+
+solve.__doc__ = "\n".join(
+    [
+        str(solve.__doc__),
+        "",
+        "\b",
+        "QUESTION is one of:",
+        *question_lines(),
+        "",
+        "Exits with 0 when answered (infeasible is an answer), with 3 when the bounds are not "
+        "certified.",
+    ]
+)
+
+
+def _asked(ask: str) -> Question:
+    try:
+        return find(ask)
+    except IGTheoryError as error:
+        raise IGTheoryError(str(error).replace("question", "--ask", 1)) from None
+
+
+def _say_what_is_missing(
+    model: str | None, budget: str | None, constraint: list[str] | None, ask: str,
+    asked: Question, json: bool,
+) -> None:  # fmt: skip
+    if model is None:
+        if not json:
+            print("A model can be:")
+            print("\n".join(model_lines()))
+        example = f"ig-theory solve --ask {ask} --model jailbreak-dialogue --budget 3"
+        raise IGTheoryError.at("--model", "a model", "none", f"give one, e.g. {example}")
+    if asked.budget and budget is None and not any("budget" in text for text in constraint or ()):
+        raise IGTheoryError.at(
+            "--budget", f"a number, for {ask} depends on it", "none", "give it like --budget 3"
+        )
+
+
+def _plottable(plot: Path | None, ask: str, asked: Question) -> bool:
+    """Whether a plot is wanted; an error, before anything is solved, if it cannot be had."""
+    if plot is None:
+        return False
+    from ig_theory.report.curves import plottable
+
+    if not asked.plots:
+        having = ", ".join(name for name, question in QUESTIONS.items() if question.plots)
+        raise IGTheoryError.at("--plot", f"a question with a plot ({having})", ask, "leave it out")
+    plottable(plot)
+    return True
+
+
+def _options(
+    ask: str, asked: Question, settings: dict[str, Any], state_limit: int, curve: bool
+) -> dict[str, Any]:
+    given = {name: value for name, value in settings.items() if value is not None}
+    flags = {"temperatures": "temperature", "deltas": "delta"}
+    for name in given:
+        if name not in asked.options:
+            having = ", ".join(q for q, question in QUESTIONS.items() if name in question.options)
+            raise IGTheoryError.at(
+                f"--{flags.get(name, name)}", f"--ask {having}", f"--ask {ask}", "leave it out"
+            )
+    if "limit" in asked.options:
+        given["limit"] = state_limit
+    if "curve" in asked.options:
+        given["curve"] = curve
+    return given
+
+
+def _opened(model: str, exact: bool, reward_discount: str | None) -> ConstrainedMDP:
     from ig_theory.io.catalogue import open_model
 
-    given = needed(model)
-    if budget is None and ask == "min-budget":
-        budget = "0"  # the minimal budgets do not depend on it
-    constraint = read_constraints(
-        None,
-        {
-            "budget": budget, "discount": discount, "boundary": boundary, "scope": scope,
-            "horizon": horizon, "cost": cost,
-        },
-    )[0]  # fmt: skip
-    found = {"model": given} | answer(open_model(given), constraint)
-    if json:
-        print_json(found)
-    else:
-        _show(found)
-    return 0
+    opened = open_model(model)
+    if exact and not opened.exact:
+        from ig_theory.builders import rationalised
+
+        opened = rationalised(opened)
+    if reward_discount is None:
+        return opened
+    from dataclasses import replace
+
+    from ig_theory.cmdp import LatentMDP
+    from ig_theory.constraint import rational
+
+    beta = rational(reward_discount, "--reward-discount")
+    if not 0 < beta <= 1:
+        raise IGTheoryError.at("--reward-discount", "a number in (0, 1]", beta, "1 discounts none")
+    changed: dict[str, Any] = {"reward_discount": beta}
+    if isinstance(opened, LatentMDP):
+        changed["base"] = None  # it follows from the latents
+    return replace(opened, **changed)
 
 
-def _questions() -> dict[str, Answer]:
-    return {"min-budget": _min_budget, "value": _value, "least-intrusive": _least_intrusive}
+def _draw(
+    answer: Answer, plot: Path, model: str, constraints: tuple[BudgetConstraint, ...],
+    budget_given: bool,
+) -> None:  # fmt: skip
+    from ig_theory.cli.answers import heading
+    from ig_theory.report.curves import write_plot
 
-
-def _min_budget(model: ConstrainedMDP, constraint: BudgetConstraint) -> dict[str, Any]:
-    from ig_theory.report.as_json import constraint_dict
-    from ig_theory.report.numbers import exact_text, json_number
-    from ig_theory.solvers.minimal_budget import minimal_budget
-
-    safe_set = minimal_budget(model, constraint)
-    demand: list[Fraction | float] = [safe_set.budget_of(s) for s in range(model.S)]
-    initial = [s for s in range(model.S) if model.initial[s] > 0]
-    most = max(demand[s] for s in initial)
-    rows = [
-        {
-            "state": model.state_name(s),
-            "demand": json_number(demand[s]),
-            "demand_exact": exact_text(demand[s]),
-            "initial": s in initial,
-        }
-        for s in [*initial, *(s for s in range(model.S) if not model.initial[s] > 0)]
-    ]
-    return {
-        "ask": "min-budget",
-        "constraint": constraint_dict(constraint),
-        "demand": json_number(most),
-        "demand_exact": exact_text(most),
-        "states": rows,
-    }
-
-
-def _value(model: ConstrainedMDP, constraint: BudgetConstraint) -> dict[str, Any]:
-    from ig_theory.solvers.budgeted_value import budgeted_value
-
-    return _bounds("value", budgeted_value(model, constraint).initial, constraint)
-
-
-def _least_intrusive(model: ConstrainedMDP, constraint: BudgetConstraint) -> dict[str, Any]:
-    from ig_theory.solvers.least_intrusive import least_intrusive
-
-    return _bounds("least-intrusive", least_intrusive(model, constraint).initial, constraint)
-
-
-def _bounds(ask: str, bounds: Any, constraint: BudgetConstraint) -> dict[str, Any]:
-    from ig_theory.report.as_json import constraint_dict
-    from ig_theory.report.numbers import json_bounds
-
-    return {
-        "ask": ask,
-        "constraint": constraint_dict(constraint),
-        "answer": json_bounds(bounds),
-    }
-
-
-def _show(found: dict[str, Any]) -> None:
-    sentence = {
-        "value": "best expected reward of any almost surely safe policy",
-        "least-intrusive": "least KL from the base model of any almost surely safe guard, in nats",
-    }.get(found["ask"])
-    if sentence is not None:
-        low, high = found["answer"]["lower"], found["answer"]["upper"]
-        exact = found["answer"]["exact"]
-        print(f"{sentence}:")
-        print(f"  {low}" + (f" = {exact}" if exact else "" if low == high else f" to {high}"))
-        return
-    from rich.table import Table
-
-    print(f"minimal budget from the start: {found['demand_exact'] or '∞'}")
-    if found["demand_exact"] is None:
-        print("  no budget is enough: every policy may, with some probability, spend for ever")
-    table = Table(box=None, pad_edge=False)
-    table.add_column("state")
-    table.add_column("minimal budget D", justify="right")
-    for row in found["states"][:MOST_ROWS]:
-        mark = " (start)" if row["initial"] else ""
-        table.add_row(f"{row['state']}{mark}", row["demand_exact"] or "∞")
-    out = console()
-    out.print(table, markup=False)
-    left = len(found["states"]) - MOST_ROWS
-    if left > 0:
-        print(f"... {left} more states; --json shows all")
+    if answer.plot is None:
+        why = "; ".join(answer.findings) or "nothing finite"
+        raise IGTheoryError.at("--plot", "an answer that can be drawn", why, "leave it out")
+    write_plot(answer.plot, plot, heading(model, constraints, budget_given))

@@ -6,7 +6,7 @@ from ig_theory.cmdp import ConstrainedMDP
 from ig_theory.constraint import BudgetConstraint, as_constraints
 from ig_theory.errors import GuardError
 from ig_theory.guard import Guard
-from ig_theory.guards.table import TableGuard, one_hot
+from ig_theory.guards.table import TableGuard
 from ig_theory.solvers.penalty import penalty_value
 
 
@@ -22,7 +22,7 @@ def penalty(model: ConstrainedMDP, constraint: BudgetConstraint, n: float = 10.0
     (only,) = single(constraint, "penalty")
     solved = penalty_value(model, only, n)
     assert solved.solution.policy is not None
-    weight = one_hot(solved.product, solved.solution.policy)
+    weight = solved.product.deterministic(solved.solution.policy)
     return TableGuard(solved.product, weight, lambda view, rows: rows)
 
 

@@ -40,7 +40,7 @@ def refuser(
 
 
 def _cheapest_stop(model: ConstrainedMDP, constraints: Sequence[BudgetConstraint]) -> np.ndarray:
-    from ig_theory.solvers.budget_kernels import least_demands
+    from ig_theory.solvers.kernels.budget import least_demands
 
     rows = sorted({model.cost_index(c.cost) for c in constraints})
     paid = np.maximum(model.cost[rows], 0).sum(axis=0)

@@ -13,7 +13,7 @@ from ig_theory.constraint import BudgetConstraint, as_constraints
 from ig_theory.guard import Guard, GuardView
 from ig_theory.guards.table import TableGuard
 from ig_theory.solvers.minimal_budget import SafeSet, minimal_budget
-from ig_theory.solvers.safe_product import exact_limit, safe_product
+from ig_theory.solvers.totals.safe_product import exact_limit, safe_product
 
 
 def shield(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ig_theory.augmentation import Product
-from ig_theory.cmdp import Floats, Ints
+from ig_theory.cmdp import Floats
 from ig_theory.errors import GuardError
 from ig_theory.guard import GuardView
 from ig_theory.lookup import Lookup, rows_of
@@ -48,10 +48,3 @@ class TableGuard:
                 f"budget {view.budgets[0].value(row)}", "build the guard for this constraint",
             )  # fmt: skip
         return self._decide(view, rows_of(self._product, nodes, self._value, view.base.shape[1]))
-
-
-def one_hot(product: Product, policy: Ints) -> Floats:
-    """Weight 1 on the chosen product choice of each node, float64[M]."""
-    weight = np.zeros(len(product.choice))
-    weight[policy[policy >= 0]] = 1.0
-    return weight

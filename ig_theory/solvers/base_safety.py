@@ -20,9 +20,10 @@ from ig_theory.augmentation import (
     explore,
 )
 from ig_theory.chain import Totals, evaluate
-from ig_theory.cmdp import ConstrainedMDP, Floats, Ints
+from ig_theory.cmdp import ConstrainedMDP, Floats
 from ig_theory.constraint import BudgetConstraint
-from ig_theory.solvers.safe_product import exact_limit
+from ig_theory.solvers.totals.branches import over_branches
+from ig_theory.solvers.totals.safe_product import exact_limit
 from ig_theory.tracker import ExactTracker, GridTracker, Tracker
 
 
@@ -41,11 +42,7 @@ class BaseSafety:
 
     def choice_safety(self) -> Floats:
         """P(never violated) after each choice and then following the base, float64[M]."""
-        product = self.product
-        kept = 1.0 - self.violation.upper[:, 0].clip(0.0, 1.0)
-        mass = product.prob[_branch_prob(product)] * kept[product.branch_node]
-        owner = np.repeat(np.arange(len(product.choice)), np.diff(product.branch_ptr))
-        return np.bincount(owner, weights=mass, minlength=len(product.choice)).astype(np.float64)
+        return over_branches(self.product, 1.0 - self.violation.upper[:, 0].clip(0.0, 1.0))
 
 
 def base_safety(
@@ -88,16 +85,6 @@ def explore_all(
 
 def violation_constants(product: Product, weight: Floats) -> Floats:
     """What each node adds to P(violated), [N, 1]; OPEN nodes count as violated."""
-    breaking = np.bincount(
-        product.choice_node[product.broken > 0], weights=weight[product.broken > 0],
-        minlength=len(product),
-    )  # fmt: skip
+    breaking = product.at_nodes(np.where(product.broken > 0, weight, 0.0))
     ended = (product.outcome == BROKEN) | (product.outcome == OPEN)
     return np.where(ended, 1.0, breaking)[:, None]
-
-
-def _branch_prob(product: Product) -> Ints:
-    """The index into ``product.prob`` of every branch."""
-    sizes = np.diff(product.branch_ptr)
-    shift = np.repeat(product.first_prob - product.branch_ptr[:-1], sizes)
-    return np.asarray(np.arange(len(product.branch_node)) + shift)

@@ -15,14 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from ig_theory.augmentation import DEFAULT_LIMIT, Product
+from ig_theory.augmentation import DEFAULT_LIMIT
 from ig_theory.cmdp import ConstrainedMDP, Floats
 from ig_theory.constraint import BudgetConstraint, Scope, as_constraints
 from ig_theory.errors import SolverError
-from ig_theory.solvers.safe_product import SafeProduct, brackets
 from ig_theory.solvers.solution import Solution, Status
-from ig_theory.solvers.total_reward import best_total, best_total_exact
-from ig_theory.verdict import Bounds, Number
+from ig_theory.solvers.totals.exact_total import best_total_exact
+from ig_theory.solvers.totals.safe_product import SafeProduct, brackets
+from ig_theory.solvers.totals.start import over_start
+from ig_theory.solvers.totals.total_reward import best_total
+from ig_theory.verdict import Bounds
 
 GAP = 1e-6
 """Width of the bounds at which grids are refined no more."""
@@ -107,7 +109,10 @@ def budgeted_value(
     for down, up in brackets(model, several, limit):
         lower = solve_safe(down)
         upper = lower if up is down else solve_safe(up)
-        initial = Bounds(_start(down.product, lower[1].lower), _start(up.product, upper[1].upper))
+        initial = Bounds(
+            over_start(down.product, lower[1].lower, lower[1].upper).lower,
+            over_start(up.product, upper[1].lower, upper[1].upper).upper,
+        )
         status = lower[1].status if up is down else _joint(lower[1], upper[1])
         answer = BudgetedValue(model, several[0], lower, upper, initial, status)
         if initial.width <= GAP:
@@ -137,16 +142,6 @@ def replace_initial(model: ConstrainedMDP, initial: Any) -> ConstrainedMDP:
     if isinstance(model, LatentMDP):
         return replace(model, initial=initial, base=None)
     return replace(model, initial=initial)
-
-
-def _start(product: Product, value: Any) -> Number:
-    """Expectation over the initial distribution."""
-    total: Any = Fraction(0) if product.model.exact else 0.0
-    if any(value[node] == -math.inf for node in product.initial.tolist()):
-        return -math.inf  # whatever can be gained elsewhere
-    for node, prob in zip(product.initial.tolist(), product.initial_prob.tolist(), strict=True):
-        total += prob * value[node]
-    return total if isinstance(total, Fraction) else float(total)
 
 
 def _joint(lower: Solution, upper: Solution) -> Status:

@@ -27,14 +27,14 @@ from ig_theory.cmdp import ConstrainedMDP, Floats
 from ig_theory.constraint import BudgetConstraint, Rational, as_constraints, rational
 from ig_theory.errors import SolverError
 from ig_theory.solvers.budgeted_value import GAP
-from ig_theory.solvers.chance_points import Point, occupation
-from ig_theory.solvers.chance_problem import After, ChanceProblem, chance_problem
-from ig_theory.solvers.chance_search import bound_only, search
+from ig_theory.solvers.risk.points import Point, occupation
+from ig_theory.solvers.risk.problem import After, ChanceProblem, chance_problem
+from ig_theory.solvers.risk.search import bound_only, search
 from ig_theory.solvers.solution import Status
+from ig_theory.solvers.totals.start import over_start
 from ig_theory.solvers.violation import (
     Violation,
     solve_violation,
-    start_bounds,
     violation_products,
 )
 from ig_theory.verdict import Bounds, Number
@@ -229,8 +229,8 @@ def _answer(
 def _never(low: ChanceProblem, high: ChanceProblem, least: Bounds) -> ChanceValue:
     """delta = 0: the best policy that never violates, which is a fact about the graph."""
     value = Bounds(
-        start_bounds(low.violation.product, low.safest_value).lower,
-        start_bounds(high.violation.product, high.safest_value).upper,
+        over_start(low.violation.product, low.safest_value.lower, low.safest_value.upper).lower,
+        over_start(high.violation.product, high.safest_value.lower, high.safest_value.upper).upper,
     )
     exact = high is low and low.safest_value.status is Status.EXACT
     statuses = {low.safest_value.status, high.safest_value.status}
@@ -257,8 +257,8 @@ def _without(
 
 def _least(low: Violation, high: Violation) -> Bounds:
     return Bounds(
-        start_bounds(high.product, high.solution).lower,
-        start_bounds(low.product, low.solution).upper,
+        over_start(high.product, high.solution.lower, high.solution.upper).lower,
+        over_start(low.product, low.solution.lower, low.solution.upper).upper,
     )
 
 

@@ -27,20 +27,20 @@ from ig_theory.budget import float_down, float_up
 from ig_theory.cmdp import Bools, ConstrainedMDP, Ints
 from ig_theory.constraint import BudgetConstraint, Rational, Scope, rational
 from ig_theory.errors import SolverError
-from ig_theory.solvers.chance_problem import Earnings, after_breaking, solve
-from ig_theory.solvers.solution import Status
-from ig_theory.solvers.spent import (
-    check_complete,
-    check_endless,
-    spent_at,
-    total_of_states,
+from ig_theory.solvers.risk.earnings import (
+    ELIMINATION,
+    Earnings,
+    after_breaking,
+    best_of_states,
+    solve,
 )
-from ig_theory.solvers.spent_law import level_of
-from ig_theory.solvers.violation import as_fractions, start_bounds, with_sink
+from ig_theory.solvers.risk.spending import check_complete, check_endless, spent_at
+from ig_theory.solvers.risk.spent_law import level_of
+from ig_theory.solvers.solution import Status
+from ig_theory.solvers.totals.branches import with_sink
+from ig_theory.solvers.totals.exact_total import as_fractions
+from ig_theory.solvers.totals.start import over_start
 from ig_theory.verdict import Bounds, Number
-
-ELIMINATION = 3_000
-"""Beyond this many pairs exact models are answered by certified floats."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +177,8 @@ def _best(
         if best is not None and most - weight * level.eta <= Fraction(best.value.lower):
             break
         found = solve(level.product, level.earnings, Fraction(1), level.alive)
-        value = _at_level(start_bounds(level.product, found), weight * level.eta, found.status)
+        total = over_start(level.product, found.lower, found.upper)
+        value = _at_level(total, weight * level.eta, found.status)
         highest, tried = max(highest, value.upper), tried + 1
         certified &= found.status is not Status.UNCERTIFIED
         assert found.policy is not None
@@ -232,7 +233,9 @@ def _endless(
     cost = as_fractions(row) * model.cost_unit
     earned = as_fractions(model.reward) if reward else as_fractions(np.zeros(model.C))
     charged = earned - charge * cost
-    after = total_of_states(model, charged if model.exact else charged.astype(np.float64))
+    after = best_of_states(
+        model, charged if model.exact else charged.astype(np.float64), Fraction(1)
+    )
     for k in itertools.count():
         eta = k * model.cost_unit
         budget = BudgetConstraint(eta, cost=constraint.cost)
@@ -267,12 +270,12 @@ def _finite(side: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _most_reward(model: ConstrainedMDP, constraint: BudgetConstraint, limit: int) -> Fraction:
     """An upper bound on the expected reward of any policy."""
     if constraint.horizon is None:
-        top = float(total_of_states(model, model.reward.astype(np.float64)).upper.max())
+        top = float(best_of_states(model, model.reward.astype(np.float64), Fraction(1)).upper.max())
     else:
         product = _timed_product(model, constraint, limit)
         gain, nothing = _discounted(product, False), np.zeros(len(product))
         found = solve(product, Earnings((gain, gain), (nothing, nothing)), Fraction(1))
-        top = float(start_bounds(product, found).upper)
+        top = float(over_start(product, found.lower, found.upper).upper)
     if math.isinf(top):
         raise SolverError.at("reward", "a finite optimum", "an infinite one", "set a horizon")
     return Fraction(top)

@@ -22,10 +22,10 @@ from ig_theory.errors import SolverError
 from ig_theory.solvers.budget_grid import LOST, BudgetGrid, budget_grid
 from ig_theory.solvers.minimal_budget import minimal_budget
 from ig_theory.solvers.solution import Status
-from ig_theory.solvers.start import expectation
 from ig_theory.solvers.table_levels import ROUNDING
 from ig_theory.solvers.table_options import Rows, all_rows
-from ig_theory.solvers.value_table import Beyond
+from ig_theory.solvers.totals.start import expectation
+from ig_theory.solvers.value_table import Beyond, gains
 from ig_theory.verdict import Bounds
 
 MOST_SWEEPS = 20_000
@@ -127,7 +127,7 @@ def grid_table(
     """
     beyond = Beyond(beyond)
     grid = budget_grid(model, constraint, per_unit, up)
-    gain = model.reward.astype(np.float64) if gain is None else np.asarray(gain, dtype=np.float64)
+    gain = gains(model, gain)
     beta = float(model.reward_discount)
     rows, class_ptr = all_rows(model, gain, grid.cost_class, beta)
     solver = _Sweeper(grid, beyond, rows, class_ptr, gain)

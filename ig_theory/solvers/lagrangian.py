@@ -12,16 +12,15 @@ from fractions import Fraction
 
 import numpy as np
 
-from ig_theory.augmentation import BROKEN, DEFAULT_LIMIT, OPEN, every_choice, explore
-from ig_theory.chain import evaluate
-from ig_theory.cmdp import ConstrainedMDP, Floats, Ints
+from ig_theory.augmentation import DEFAULT_LIMIT
+from ig_theory.cmdp import ConstrainedMDP, Floats
 from ig_theory.constraint import BudgetConstraint
 from ig_theory.errors import SolverError
-from ig_theory.guard import GuardView
-from ig_theory.solvers.expected_cost import ExpectedCost, expected_cost, judged
-from ig_theory.solvers.mixing import Column, best_mixture, least_excess
+from ig_theory.solvers.expected.costs import ExpectedCosts, expected_cost, judged
+from ig_theory.solvers.expected.mixing import Column, best_mixture, least_excess
+from ig_theory.solvers.policy_violation import policy_violation
 from ig_theory.solvers.solution import Status
-from ig_theory.solvers.total_reward import best_total
+from ig_theory.solvers.unconstrained import unconstrained
 from ig_theory.verdict import Bounds, Number
 
 MOST_COLUMNS = 200
@@ -116,7 +115,7 @@ def lagrangian(
 class _Generation:
     """The growing set of columns of one call of `lagrangian`."""
 
-    def __init__(self, problem: ExpectedCost, tolerance: float) -> None:
+    def __init__(self, problem: ExpectedCosts, tolerance: float) -> None:
         self.problem, self.tolerance = problem, tolerance
         self.budgets = problem.budgets
         self.columns: list[Column] = []
@@ -249,44 +248,11 @@ def mixture_violation(solution: LagrangianSolution, *, limit: int = DEFAULT_LIMI
     return Bounds(max(float(lower), 0.0), min(float(upper), 1.0))
 
 
-def policy_violation(
-    model: ConstrainedMDP,
-    constraints: BudgetConstraint | Sequence[BudgetConstraint],
-    policy: Ints,
-    *,
-    limit: int = DEFAULT_LIMIT,
-) -> Bounds:
-    """P(the run violates a budget) under a deterministic policy, int64[S] or [T, S]."""
-
-    def follow(view: GuardView) -> Floats:
-        assert view.state is not None
-        picked = policy[view.state] if view.time is None else policy[view.time, view.state]
-        out = np.zeros(view.base.shape)
-        out[np.arange(len(view)), picked - model.choice_ptr[view.state]] = 1.0
-        return out
-
-    product = explore(model, constraints, follow, limit=limit)
-    breaking = np.bincount(
-        product.choice_node, weights=product.weight * (product.broken > 0), minlength=len(product)
-    )
-    lost = np.where(product.outcome == BROKEN, 1.0, breaking)
-    if not lost.any() and product.complete:
-        return Bounds(0.0, 0.0)
-    both = np.stack([lost, np.where(product.outcome == OPEN, 1.0, lost)], axis=1)
-    totals = evaluate(product, both, 1.0)
-    share = product.initial_prob.astype(np.float64)
-    share /= share.sum()
-    margin = 0.0 if len(share) == 1 else 4e-16 * (len(share) + 2)
-    lower = float(share @ totals.lower[product.initial, 0]) - margin
-    upper = float(share @ totals.upper[product.initial, 1]) + margin
-    return Bounds(min(max(lower, 0.0), 1.0), max(min(upper, 1.0), 0.0))
-
-
-def _check_transient(problem: ExpectedCost) -> None:
+def _check_transient(problem: ExpectedCosts) -> None:
     model = problem.model
     if problem.horizon is not None or model.reward_discount < 1:
         return
-    from ig_theory.solvers.end_components import StateGraph, end_components
+    from ig_theory.solvers.totals.end_components import StateGraph, end_components
 
     running = ~model.terminal[model.choice_state]
     _, inside = end_components(StateGraph(model), running)
@@ -318,25 +284,13 @@ def lagrangian_policy(
     [0, 1]
     """
     row = model.cost_index(constraint.cost)
-    # Without costs to count, the pairs are the states (at each time).
-    free = BudgetConstraint(0, horizon=constraint.horizon, cost=constraint.cost)
-    product = explore(_without_costs(model), free, every_choice, limit=2**31)
     gain = model.reward.astype(np.float64) - lam * float(model.cost_unit) * model.cost[row]
-    solution = best_total(
-        product, gain[product.choice], np.zeros(len(product)), model.reward_discount,
-        np.ones(len(product.choice), dtype=bool),
-    )  # fmt: skip
-    assert solution.policy is not None
-    nodes: Ints = np.flatnonzero(solution.policy >= 0)
-    time = product.time[nodes] if product.timed else np.zeros(len(nodes), dtype=np.int64)
-    picked = product.choice[solution.policy[nodes]]
-    keys = zip(product.state[nodes].tolist(), time.tolist(), strict=True)
-    return dict(zip(keys, picked.tolist(), strict=True))
-
-
-def _without_costs(model: ConstrainedMDP) -> ConstrainedMDP:
-    return ConstrainedMDP(
-        model.choice_ptr, model.branch_ptr, model.branch_state, model.branch_prob,
-        model.reward,
-        np.zeros_like(model.cost), model.initial, model.terminal, cost_names=model.cost_names,
-    )  # fmt: skip
+    found = unconstrained(model, gain=gain, tolerance=1e-9, horizon=constraint.horizon)
+    assert found.solution.policy is not None
+    steps = np.atleast_2d(found.solution.policy)
+    return {
+        (state, time): choice
+        for time, picked in enumerate(steps.tolist())
+        for state, choice in enumerate(picked)
+        if choice >= 0
+    }

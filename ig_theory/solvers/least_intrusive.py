@@ -18,8 +18,9 @@ from ig_theory.augmentation import DEFAULT_LIMIT, RUNNING, Product
 from ig_theory.chain import ROUNDING, components, evaluate
 from ig_theory.cmdp import Bools, ConstrainedMDP, Floats
 from ig_theory.constraint import BudgetConstraint, as_constraints
-from ig_theory.solvers.end_components import almost_sure
-from ig_theory.solvers.safe_product import SafeProduct, brackets
+from ig_theory.solvers.totals.end_components import almost_sure
+from ig_theory.solvers.totals.safe_product import SafeProduct, brackets
+from ig_theory.solvers.totals.start import over_start
 from ig_theory.verdict import Bounds
 
 GAP = 1e-9
@@ -92,7 +93,7 @@ def solve_intrusion(safe: SafeProduct) -> LeastIntrusive:
     method), so that the divergences of the policies fall to W; the last one is an upper bound.
     The lower bound is a function L with ``L <= T L`` for the operator T of the equation.
     """
-    from ig_theory.solvers.intrusion_kernels import respond
+    from ig_theory.solvers.kernels.intrusion import respond
 
     product, base = safe.product, safe.product.base
     usable = safe.alive & (base > 0)
@@ -126,7 +127,7 @@ def solve_intrusion(safe: SafeProduct) -> LeastIntrusive:
 
 def _below(flat: tuple[Any, ...], ahead: Floats, time: Floats, after: Floats) -> Floats:
     """A checked lower bound: ``W - e w``, w the expected time of the policy; 0 at worst."""
-    from ig_theory.solvers.intrusion_kernels import respond
+    from ig_theory.solvers.kernels.intrusion import respond
 
     solving = flat[-1]
     scratch = np.zeros(len(flat[1]))
@@ -151,8 +152,7 @@ def divergence(product: Product, weight: Floats) -> Floats:
     base = product.base
     with np.errstate(divide="ignore", invalid="ignore"):
         term = np.where(weight > 0, weight * (np.log(weight) - np.log(base)), 0.0)
-    nodes = len(product)
-    total = np.maximum(np.bincount(product.choice_node, weights=term, minlength=nodes), 0.0)
+    total = np.maximum(product.at_nodes(term), 0.0)
     return np.where(differs(product, weight), total, 0.0)
 
 
@@ -161,7 +161,7 @@ def differs(product: Product, weight: Floats) -> Bools:
     base, nodes = product.base, len(product)
     off = np.abs(weight - base) > 1e-12 * base
     changed = np.bincount(product.choice_node[off], minlength=nodes) > 0
-    listed = np.bincount(product.choice_node, weights=base, minlength=nodes)
+    listed = product.at_nodes(base)
     return np.asarray(changed | ((product.outcome == RUNNING) & (np.abs(listed - 1) > 1e-9)))
 
 
@@ -191,7 +191,7 @@ def finite_divergence(
     product, base = safe.product, safe.product.base
     running = (product.outcome == RUNNING) & safe.kept
     intervenes = ~safe.kept
-    played = np.bincount(product.choice_node[usable], weights=base[usable], minlength=len(product))
+    played = product.at_nodes(np.where(usable, base, 0.0))
     intervenes |= running & (~whole(safe, usable) | (played == 0))
     if earning is not None:
         intervenes[product.choice_node[usable & earning]] = True
@@ -218,10 +218,6 @@ def _base_choices(safe: SafeProduct) -> Floats:
 
 
 def _initial(safe: SafeProduct, finite: Bools, below: Floats, above: Floats) -> Bounds:
-    product = safe.product
-    first, prob = product.initial, product.initial_prob.astype(np.float64)
-    if not finite[first].all():
-        return Bounds(float("inf"), float("inf"))
-    prob = prob / prob.sum()
-    lower, upper = float(prob @ below[first]), float(prob @ above[first])
-    return Bounds(lower * (1 - 8 * ROUNDING), upper * (1 + 8 * ROUNDING) + 8 * ROUNDING)
+    lower, upper = (np.where(finite, side, np.inf) for side in (below, above))
+    found = over_start(safe.product, lower, upper)
+    return Bounds(found.lower * (1 - 8 * ROUNDING), found.upper * (1 + 8 * ROUNDING) + 8 * ROUNDING)

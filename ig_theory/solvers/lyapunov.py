@@ -23,29 +23,22 @@ another. The occupation-measure linear program finds the optimum.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ig_theory.augmentation import Product
-from ig_theory.builders import rationalised
-from ig_theory.chain import evaluate_exact, exact_weights
 from ig_theory.cmdp import ConstrainedMDP, Floats
 from ig_theory.constraint import BudgetConstraint
 from ig_theory.errors import SolverError
 from ig_theory.guard import ROW_TOTAL_TOLERANCE
-from ig_theory.solvers.expectations import Evaluation, ExpectedCost
-from ig_theory.solvers.policy_violation import chance_of_violation
+from ig_theory.solvers.expected.expectations import Evaluation, Expectations
+from ig_theory.solvers.policy_violation import policy_violation
 from ig_theory.solvers.solution import Status
 from ig_theory.verdict import Bounds
 
 ALLOWANCE = 1e-12
 """Share of the scale that is kept back from the budget, so that rounding cannot overspend it."""
-
-LARGEST_EXACT = 32
-"""Nodes up to which a cost that rounding cannot tell from the budget is computed exactly."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +140,7 @@ def lyapunov(
     >>> round(found.violation.middle, 6)
     0.25
     """
-    problem = ExpectedCost.of(model, constraint)
+    problem = Expectations.of(model, constraint)
     if baseline is None:
         weight, least = problem.cheapest()
         if least.lower > problem.budget:
@@ -155,7 +148,7 @@ def lyapunov(
             return LyapunovSolution(None, None, cost, None, (), Status.INFEASIBLE, 0)
     else:
         weight = given_policy(problem, baseline)
-    now = _decided(problem, weight, problem.evaluate(weight))
+    now = problem.decided(weight, problem.evaluate(weight))
     if baseline is not None and now.cost.lower > problem.budget:
         raise too_dear(problem, now.cost)
     weight, now, history, iterations, settled = _iterate(
@@ -165,14 +158,14 @@ def lyapunov(
     policy = problem.per_choice(weight)
     return LyapunovSolution(
         policy, now.reward, problem.in_units(now.cost),
-        chance_of_violation(model, constraint, policy, limit=violation_limit)
+        policy_violation(model, constraint, policy, limit=violation_limit)
         if violation_limit else None,
         tuple(history), Status.CERTIFIED if kept else Status.UNCERTIFIED, iterations,
     )  # fmt: skip
 
 
 def _iterate(
-    problem: ExpectedCost, weight: Floats, now: Evaluation, parts: int, even: bool,
+    problem: Expectations, weight: Floats, now: Evaluation, parts: int, even: bool,
     tolerance: float, most: int,
 ) -> tuple[Floats, Evaluation, list[Iterate], int, bool]:  # fmt: skip
     """Step until nothing improves: the last policy, its values, the history, the steps taken,
@@ -182,7 +175,7 @@ def _iterate(
     while iterations < most and now.certified and not settled:
         iterations += 1
         fresh = step(problem, weight, now, 1 / max(parts - iterations + 1, 1), even)
-        then = _decided(problem, fresh, problem.evaluate(fresh))
+        then = problem.decided(fresh, problem.evaluate(fresh))
         settled = iterations >= parts and close(now, then, tolerance)
         if not _acceptable(problem, now, then):
             break
@@ -192,7 +185,7 @@ def _iterate(
 
 
 def step(
-    problem: ExpectedCost, weight: Floats, now: Evaluation, share: float, even: bool
+    problem: Expectations, weight: Floats, now: Evaluation, share: float, even: bool
 ) -> Floats:
     """The next policy, float64[M]: spend a share of the slack, then the states' programs."""
     gain = problem.backup(problem.gain, problem.beta, now.value)
@@ -216,7 +209,7 @@ def step(
     return states.best(states.mean_price(weight) + extra[inner])
 
 
-def too_dear(problem: ExpectedCost, cost: Bounds) -> SolverError:
+def too_dear(problem: Expectations, cost: Bounds) -> SolverError:
     """The error for a baseline that does not keep the budget."""
     error = SolverError.at(
         "baseline", f"an expected cost of at most {problem.constraint.budget}",
@@ -236,7 +229,7 @@ def close(one: Evaluation, two: Evaluation, tolerance: float) -> bool:
     )
 
 
-def given_policy(problem: ExpectedCost, policy: npt.ArrayLike) -> Floats:
+def given_policy(problem: Expectations, policy: npt.ArrayLike) -> Floats:
     """A caller's policy, checked, as one of the product, float64[M].
 
     Raises
@@ -266,36 +259,13 @@ def given_policy(problem: ExpectedCost, policy: npt.ArrayLike) -> Floats:
     return problem.from_choices(given / total[..., model.choice_state])
 
 
-def _slack(problem: ExpectedCost, now: Evaluation) -> float:
+def _slack(problem: Expectations, now: Evaluation) -> float:
     """What is left of the budget, less than rounding may need."""
     scale = float(np.abs(now.demand).max(initial=0.0)) + float(problem.budget)
     return max(float(problem.budget) - float(now.cost.upper) - ALLOWANCE * scale, 0.0)
 
 
-def _acceptable(problem: ExpectedCost, now: Evaluation, then: Evaluation) -> bool:
+def _acceptable(problem: Expectations, now: Evaluation, then: Evaluation) -> bool:
     """Whether a policy is certified to keep the budget, and not to earn less."""
     most = max(problem.budget, now.cost.upper)
     return then.certified and then.cost.upper <= most and then.reward.upper >= now.reward.lower
-
-
-def _decided(problem: ExpectedCost, weight: Floats, found: Evaluation) -> Evaluation:
-    """The same, with the exact cost where rounding alone hides whether the budget is kept."""
-    product, open_ = problem.product, found.cost.lower <= problem.budget < found.cost.upper
-    if not (open_ and len(product) <= LARGEST_EXACT):
-        return found
-    product = replace(product, model=rationalised(product.model))
-    weights = exact_weights(replace(product, weight=weight))
-    paid = [Fraction(0)] * len(product)
-    costs = problem.model.cost[problem.model.cost_index(problem.constraint.cost)]
-    for node, w, j in zip(product.choice_node.tolist(), weights, product.choice, strict=True):
-        paid[node] += w * int(costs[j])
-    totals = evaluate_exact(product, paid, problem.constraint.discount, weights)
-    first = zip(product.initial.tolist(), _shares(product), strict=True)
-    cost = sum((p * totals[n] for n, p in first), Fraction(0))
-    return replace(found, cost=Bounds(cost, cost))
-
-
-def _shares(product: Product) -> list[Fraction]:
-    """The initial distribution in rationals, scaled to total 1."""
-    shares = [Fraction(p) for p in product.initial_prob.tolist()]
-    return [p / sum(shares) for p in shares]

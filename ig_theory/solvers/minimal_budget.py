@@ -167,7 +167,7 @@ def minimal_budget(model: ConstrainedMDP, constraint: BudgetConstraint) -> SafeS
 
 
 def _integer(model: ConstrainedMDP, cost: Ints) -> Demands:
-    from ig_theory.solvers.budget_kernels import least_demands
+    from ig_theory.solvers.kernels.budget import least_demands
 
     return np.asarray(
         least_demands(

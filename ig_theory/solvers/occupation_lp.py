@@ -24,9 +24,9 @@ import scipy.sparse as sp
 from ig_theory.cmdp import Bools, ConstrainedMDP, Floats
 from ig_theory.constraint import BudgetConstraint
 from ig_theory.errors import SolverError
-from ig_theory.solvers.expected_cost import ExpectedCost, expected_cost, judged
-from ig_theory.solvers.mixing import highs
-from ig_theory.solvers.occupation_flow import FlowProgram, flow_policy, flow_program
+from ig_theory.solvers.expected.costs import ExpectedCosts, expected_cost, judged
+from ig_theory.solvers.expected.mixing import highs
+from ig_theory.solvers.expected.occupation_flow import FlowProgram, flow_policy, flow_program
 from ig_theory.solvers.solution import Status
 from ig_theory.verdict import Bounds
 
@@ -136,7 +136,7 @@ def occupation_lp(
     return _verified(problem, program, found, tolerance, solver)
 
 
-def _nothing(problem: ExpectedCost) -> OccupationLP:
+def _nothing(problem: ExpectedCosts) -> OccupationLP:
     """No steps: nothing is earned and nothing is paid."""
     zero, model, count = Bounds(0.0, 0.0), problem.model, len(problem.constraints)
     return OccupationLP(
@@ -145,14 +145,14 @@ def _nothing(problem: ExpectedCost) -> OccupationLP:
     )  # fmt: skip
 
 
-def _first_choices(problem: ExpectedCost) -> Floats:
+def _first_choices(problem: ExpectedCosts) -> Floats:
     weight = np.zeros(problem.model.C)
     weight[problem.model.choice_ptr[:-1]] = 1.0
     return weight if problem.horizon is None else np.tile(weight, (problem.horizon, 1))
 
 
 def _solve(
-    problem: ExpectedCost, program: FlowProgram, reward: Floats, stops: Bools, tight: Floats,
+    problem: ExpectedCosts, program: FlowProgram, reward: Floats, stops: Bools, tight: Floats,
     solver: str, stopped: float | Floats = 0.0,
 ) -> Any:  # fmt: skip
     """HiGHS on the program; variables are x and then the flow that stops at each of `stops`."""
@@ -174,7 +174,7 @@ def _solve(
 
 
 def _verified(
-    problem: ExpectedCost, program: FlowProgram, found: Any, tolerance: float, solver: str
+    problem: ExpectedCosts, program: FlowProgram, found: Any, tolerance: float, solver: str
 ) -> OccupationLP:
     """Re-evaluate the policy, tightening the budgets by what rounding cost, and the dual."""
     tight, iterations = np.zeros(program.K), int(found.nit)
@@ -193,7 +193,7 @@ def _verified(
 
 
 def _tightened(
-    problem: ExpectedCost, program: FlowProgram, task: tuple[Any, Floats, Bools, float | Floats],
+    problem: ExpectedCosts, program: FlowProgram, task: tuple[Any, Floats, Bools, float | Floats],
     tight: Floats, solver: str,
 ) -> tuple[Floats, Floats, list[Bounds], bool]:  # fmt: skip
     """A policy that keeps the budgets exactly, if tightening them by its excess gives one."""
@@ -225,7 +225,7 @@ def _excess(bounds: Bounds, budget: Fraction) -> float:
     return max(over, 1e-9 * (1 + float(budget)))
 
 
-def _dual(problem: ExpectedCost, prices: Floats, tolerance: float) -> float:
+def _dual(problem: ExpectedCosts, prices: Floats, tolerance: float) -> float:
     """Weak duality: whatever the prices >= 0, no policy within the budgets earns more."""
     try:
         bounds, _, _ = problem.relaxed(1.0, prices, tolerance / 10)
@@ -237,7 +237,7 @@ def _dual(problem: ExpectedCost, prices: Floats, tolerance: float) -> float:
     return total + slack if np.isfinite(total) else total
 
 
-def _infeasible(problem: ExpectedCost, program: FlowProgram, solver: str) -> OccupationLP:
+def _infeasible(problem: ExpectedCosts, program: FlowProgram, solver: str) -> OccupationLP:
     """Check that at some prices every policy pays more than is allowed."""
     model, nothing = problem.model, Bounds(-np.inf, -np.inf)
     ending = program.stops | program.collects
@@ -274,7 +274,7 @@ def _infeasible(problem: ExpectedCost, program: FlowProgram, solver: str) -> Occ
 
 
 def _endless(
-    problem: ExpectedCost, program: FlowProgram, solver: str, tolerance: float
+    problem: ExpectedCosts, program: FlowProgram, solver: str, tolerance: float
 ) -> OccupationLP | None:
     """Whether reward can be collected for ever within the budgets: the value is then infinite."""
     ends = program.stops | program.collects

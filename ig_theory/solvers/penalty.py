@@ -20,7 +20,7 @@ from ig_theory.constraint import BudgetConstraint, Scope
 from ig_theory.errors import SolverError
 from ig_theory.solvers.base_safety import explore_all
 from ig_theory.solvers.solution import Solution
-from ig_theory.solvers.total_reward import best_total
+from ig_theory.solvers.totals.total_reward import best_total
 
 
 @dataclass(frozen=True, eq=False)

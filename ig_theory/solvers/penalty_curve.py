@@ -23,11 +23,11 @@ from ig_theory.constraint import BudgetConstraint
 from ig_theory.errors import SolverError
 from ig_theory.guard import GuardView
 from ig_theory.lookup import Lookup, rows_of
-from ig_theory.solvers.base_safety import violation_constants
 from ig_theory.solvers.budgeted_value import budgeted_value
 from ig_theory.solvers.penalty import every_pair, solve_penalty
+from ig_theory.solvers.policy_violation import chain_violation
 from ig_theory.solvers.solution import Status
-from ig_theory.solvers.start import over_start
+from ig_theory.solvers.totals.start import over_start
 from ig_theory.tracker import BracketTracker, GridTracker
 from ig_theory.verdict import Bounds
 
@@ -134,7 +134,7 @@ def _point(product: Product, above: Product, find: Lookup, n: float, limit: int)
         value = Bounds(-np.inf, np.inf)
     assert solved.policy is not None
     chain = _chain(product, solved.policy, find, limit)
-    violation, certified = _violation(chain)
+    violation, certified = chain_violation(chain)
     safe, first = _first_violation(chain)
     if safe:
         violation = Bounds(0.0, 0.0)
@@ -147,8 +147,7 @@ def _point(product: Product, above: Product, find: Lookup, n: float, limit: int)
 
 def _chain(product: Product, policy: Ints, find: Lookup, limit: int) -> Product:
     """The chain of a deterministic policy of the product."""
-    weight = np.zeros(len(product.choice))
-    weight[policy[policy >= 0]] = 1.0
+    weight = product.deterministic(policy)
 
     def follow(view: GuardView) -> Floats:
         return rows_of(product, find(view), weight, view.enabled.shape[1])
@@ -160,15 +159,6 @@ def _chain(product: Product, policy: Ints, find: Lookup, limit: int) -> Product:
         trackers = [BracketTracker(product.model, tracker.constraint, tracker.per_unit)]
     policy_of: Policy = follow
     return explore(product.model, product.constraints, policy_of, trackers=trackers, limit=limit)
-
-
-def _violation(chain: Product) -> tuple[Bounds, bool]:
-    worst = violation_constants(chain, chain.weight)
-    best = np.where((chain.outcome == OPEN)[:, None], 0.0, worst)
-    totals = evaluate(chain, np.hstack([best, worst]), 1.0)
-    found = over_start(chain, totals.lower[:, 0], totals.upper[:, 1])
-    clipped = (min(max(float(x), 0.0), 1.0) for x in (found.lower, found.upper))
-    return Bounds(*clipped), totals.certified
 
 
 def _first_violation(chain: Product) -> tuple[bool | None, int | None]:
@@ -184,7 +174,7 @@ def _reward(chain: Product) -> Bounds:
     model = chain.model
     beta = float(model.reward_discount)
     earned = model.reward.astype(np.float64)[chain.choice] * chain.kept_share * chain.weight
-    gain = np.bincount(chain.choice_node, weights=earned, minlength=len(chain))
+    gain = chain.at_nodes(earned)
     low, high = reward_bounds_after(chain, beta)
     open_ = chain.outcome == OPEN
     columns = np.stack([np.where(open_, low, gain), np.where(open_, high, gain)], axis=1)

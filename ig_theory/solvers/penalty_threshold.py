@@ -28,12 +28,13 @@ from ig_theory.chain import ROUNDING
 from ig_theory.cmdp import Bools, ConstrainedMDP, Floats, Ints
 from ig_theory.constraint import BudgetConstraint
 from ig_theory.errors import SolverError
-from ig_theory.solvers.end_components import inductive
 from ig_theory.solvers.minimal_budget import SafeSet
 from ig_theory.solvers.penalty import every_pair, largest_reward, least_probability
-from ig_theory.solvers.safe_product import minimal_budget_or_none
 from ig_theory.solvers.solution import Status
-from ig_theory.solvers.total_reward import best_total
+from ig_theory.solvers.totals.branches import over_branches
+from ig_theory.solvers.totals.end_components import inductive
+from ig_theory.solvers.totals.safe_product import minimal_budget_or_none
+from ig_theory.solvers.totals.total_reward import best_total
 from ig_theory.tracker import GridTracker
 from ig_theory.verdict import Bounds
 
@@ -214,11 +215,7 @@ def _kappa(product: Product, unsafe: Bools) -> tuple[Bounds, bool]:
 
 def _after(product: Product, unsafe: Bools, value: Floats, gain: Floats, beta: float) -> float:
     """The least over the unsafe actions of what they and the best continuation come to."""
-    sizes = np.diff(product.branch_ptr)
-    owner = np.repeat(np.arange(len(sizes)), sizes)
-    shift = np.repeat(product.first_prob - product.branch_ptr[:-1], sizes)
-    mass = product.prob[np.arange(len(owner)) + shift] * np.maximum(value, 0)[product.branch_node]
-    total = -gain + beta * np.bincount(owner, weights=mass, minlength=len(sizes))
+    total = -gain + beta * over_branches(product, np.maximum(value, 0))
     return float(total[unsafe].min())
 
 

@@ -25,11 +25,13 @@ import numpy.typing as npt
 from ig_theory.chain import ROUNDING, Totals, evaluate
 from ig_theory.cmdp import ConstrainedMDP, Floats
 from ig_theory.constraint import BudgetConstraint
-from ig_theory.solvers.direct import direct_totals
-from ig_theory.solvers.ensemble import Pessimism, Quantile, checked
-from ig_theory.solvers.expectations import SMALL, Evaluation, ExpectedCost, changed
+from ig_theory.solvers.expected.direct import LARGEST, direct_totals
+from ig_theory.solvers.expected.ensemble import Pessimism, Quantile, checked
+from ig_theory.solvers.expected.expectations import Evaluation, Expectations
 from ig_theory.solvers.lyapunov import Iterate, close, given_policy, too_dear
 from ig_theory.solvers.solution import Status
+from ig_theory.solvers.totals.start import over_start
+from ig_theory.solvers.totals.states import changed
 from ig_theory.verdict import Bounds
 
 SHORTENINGS = 6
@@ -127,7 +129,7 @@ def uncertain_lyapunov(
     >>> from ig_theory.builders import from_dict
     >>> model = from_dict({"s": {"try": (1, 1, {"s": 0.5, "t": 0.5}), "end": (0, 0, "t")}},
     ...                   initial="s")
-    >>> from ig_theory.solvers.ensemble import dirichlet_ensemble
+    >>> from ig_theory.solvers.expected.ensemble import dirichlet_ensemble
     >>> seen = np.array([10, 10, 20, 0])
     >>> ensemble = dirichlet_ensemble(model, seen, 200, np.random.default_rng(1))
     >>> rewards = [
@@ -178,16 +180,16 @@ class _State:
     cost: Bounds
 
     @classmethod
-    def of(cls, problem: ExpectedCost, weight: Floats, ensemble: Floats, how: Pessimism) -> _State:
+    def of(cls, problem: Expectations, weight: Floats, ensemble: Floats, how: Pessimism) -> _State:
         totals = _totals(problem, weight, ensemble)
         lower, upper = _at_start(problem, weight, totals)
         return cls(weight, problem.evaluate(weight), totals, lower, upper, how.bounds(lower, upper))
 
 
-def _totals(problem: ExpectedCost, weight: Floats, ensemble: Floats) -> Totals:
+def _totals(problem: Expectations, weight: Floats, ensemble: Floats) -> Totals:
     """Every member's expected cost, [E, N, 1]."""
-    paid = problem.at_nodes(weight, problem.price)[:, None]
-    if int(problem.running.sum()) <= SMALL:
+    paid = problem.product.at_nodes(weight * problem.price)[:, None]
+    if int(problem.running.sum()) <= LARGEST:
         return direct_totals(problem.product, paid, problem.gamma, weight, ensemble)
     each = [
         evaluate(_member(problem, row).product, paid, problem.gamma, weight) for row in ensemble
@@ -198,25 +200,25 @@ def _totals(problem: ExpectedCost, weight: Floats, ensemble: Floats) -> Totals:
     )  # fmt: skip
 
 
-def _member(problem: ExpectedCost, row: Floats) -> ExpectedCost:
+def _member(problem: Expectations, row: Floats) -> Expectations:
     model = replace(problem.product.model, branch_prob=row)
     return replace(problem, product=replace(problem.product, model=model))
 
 
-def _at_start(problem: ExpectedCost, weight: Floats, totals: Totals) -> tuple[Floats, Floats]:
+def _at_start(problem: Expectations, weight: Floats, totals: Totals) -> tuple[Floats, Floats]:
     """Each member's bounds at the start, float64[E] each, rounded outwards."""
     if problem.is_free(weight, problem.price):  # for every member: they share their branches
         zero = np.zeros(len(totals.lower))
         return zero, zero
     ends = [
-        problem.expectation(low, high)
+        over_start(problem.product, low, high)
         for low, high in zip(totals.lower[..., 0], totals.upper[..., 0], strict=True)
     ]
     return np.array([e.lower for e in ends]), np.array([e.upper for e in ends])
 
 
 def _step(
-    problem: ExpectedCost, now: _State, ensemble: Floats, how: Pessimism, share: float
+    problem: Expectations, now: _State, ensemble: Floats, how: Pessimism, share: float
 ) -> Floats:
     """The next policy, float64[M]: as `lyapunov.step`, with pessimistic costs of choices."""
     gain = problem.backup(problem.gain, problem.beta, now.mean.value)
@@ -231,16 +233,13 @@ def _step(
 
 
 def _dearer(
-    problem: ExpectedCost, now: _State, ensemble: Floats, how: Pessimism, later: Floats | float
+    problem: Expectations, now: _State, ensemble: Floats, how: Pessimism, later: Floats | float
 ) -> Floats:
     """How much more than the policy each choice costs, pessimistically, float64[M]."""
     product = problem.product
     with np.errstate(invalid="ignore"):
         ahead = (now.totals.lower + now.totals.upper)[..., 0] / 2 + later
-    place = np.arange(len(product.branch_node)) + np.repeat(
-        product.first_prob - product.branch_ptr[:-1], np.diff(product.branch_ptr)
-    )
-    mass = ensemble[:, place] * ahead[:, product.branch_node]
+    mass = ensemble[:, product.branch] * ahead[:, product.branch_node]
     price = problem.price + problem.gamma * np.add.reduceat(mass, product.branch_ptr[:-1], axis=1)
     first = product.choice_ptr[:-1][problem.running]
     own = np.add.reduceat(now.weight * price, first, axis=1)
@@ -249,7 +248,7 @@ def _dearer(
 
 
 def _shortened(
-    problem: ExpectedCost, now: _State, fresh: Floats, ensemble: Floats, how: Pessimism
+    problem: Expectations, now: _State, fresh: Floats, ensemble: Floats, how: Pessimism
 ) -> _State | None:
     """The longest of a few steps towards `fresh` that keeps the budget and loses no reward."""
     share = 1.0
@@ -264,7 +263,7 @@ def _shortened(
 
 
 def _no_baseline(
-    problem: ExpectedCost, now: _State, ensemble: Floats, how: Pessimism
+    problem: Expectations, now: _State, ensemble: Floats, how: Pessimism
 ) -> UncertainSolution:
     """Infeasible if even each member's own cheapest policy costs too much; unknown otherwise."""
     least = np.array([_member(problem, row).cheapest()[1].lower for row in ensemble])
@@ -277,7 +276,7 @@ def _no_baseline(
 
 
 def _solution(
-    problem: ExpectedCost, now: _State, history: tuple[Iterate, ...], status: Status, taken: int
+    problem: Expectations, now: _State, history: tuple[Iterate, ...], status: Status, taken: int
 ) -> UncertainSolution:
     return UncertainSolution(
         problem.per_choice(now.weight), now.mean.reward, problem.in_units(now.cost),
@@ -288,7 +287,7 @@ def _solution(
 
 def _mean_problem(
     model: ConstrainedMDP, constraint: BudgetConstraint, ensemble: npt.ArrayLike
-) -> tuple[ExpectedCost, Floats]:
+) -> tuple[Expectations, Floats]:
     """The problem under the ensemble's mean, and the ensemble, checked and scaled."""
     rows = checked(model, ensemble)
     mean = changed(
@@ -296,4 +295,4 @@ def _mean_problem(
         initial=model.initial.astype(np.float64),
         base=None if model.base is None else model.base.astype(np.float64),
     )  # fmt: skip
-    return ExpectedCost.of(mean, constraint), rows
+    return Expectations.of(mean, constraint), rows

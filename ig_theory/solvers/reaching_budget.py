@@ -144,7 +144,7 @@ def reaching_budget(
         raise SolverError.at(
             "costs", "sums below 2^61 units", int(paid.max()) * model.S, "use a coarser cost_unit"
         )
-    from ig_theory.solvers.reaching_kernels import reaching_demands
+    from ig_theory.solvers.kernels.reaching import reaching_demands
 
     small = model.B <= PLAIN
     solve = reaching_demands.py_func if small else reaching_demands

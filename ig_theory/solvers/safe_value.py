@@ -11,8 +11,8 @@ from ig_theory.constraint import BudgetConstraint, as_constraints
 from ig_theory.errors import SolverError
 from ig_theory.solvers.budgeted_value import budgeted_value
 from ig_theory.solvers.grid_table import enclosing
-from ig_theory.solvers.safe_product import EXACT_PAIRS, safe_product
 from ig_theory.solvers.solution import Status
+from ig_theory.solvers.totals.safe_product import EXACT_PAIRS, safe_product
 from ig_theory.solvers.value_table import value_table
 from ig_theory.tracker import ExactTracker
 from ig_theory.verdict import Bounds

@@ -21,13 +21,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ig_theory.augmentation import DEFAULT_LIMIT, Product
+from ig_theory.augmentation import DEFAULT_LIMIT
 from ig_theory.chain import ROUNDING, evaluate
 from ig_theory.cmdp import ConstrainedMDP, Floats
 from ig_theory.constraint import BudgetConstraint, as_constraints
 from ig_theory.errors import SolverError
 from ig_theory.solvers.least_intrusive import divergence
-from ig_theory.solvers.safe_product import SafeProduct, brackets
 from ig_theory.solvers.soft_equation import (
     SoftProblem,
     improve,
@@ -36,8 +35,9 @@ from ig_theory.solvers.soft_equation import (
     upper_bound,
 )
 from ig_theory.solvers.solution import Status
-from ig_theory.solvers.start import over_start
-from ig_theory.solvers.total_reward import best_total
+from ig_theory.solvers.totals.safe_product import SafeProduct, brackets
+from ig_theory.solvers.totals.start import over_start
+from ig_theory.solvers.totals.total_reward import best_total
 from ig_theory.verdict import Bounds
 
 GAP = 1e-6
@@ -223,13 +223,13 @@ def _point(problem: SoftProblem, temperature: float, weight: Floats) -> SoftPoin
     if not problem.finite[product.initial].all():
         lost, endless = Bounds(-math.inf, -math.inf), Bounds(math.inf, math.inf)
         return SoftPoint(temperature, lost, endless)
-    reward = _at_nodes(product, weight * problem.gain)
+    reward = product.at_nodes(weight * problem.gain)
     changed = divergence(product, weight)
     rounding = ROUNDING * (8 + int(np.diff(product.choice_ptr).max(initial=0)))
     with np.errstate(divide="ignore"):
         logs = np.where(weight > 0, np.abs(np.log(weight)) + np.abs(np.log(product.base)), 0.0)
-    off = rounding * _at_nodes(product, weight * np.abs(problem.gain))
-    moved = np.where(changed > 0, rounding * _at_nodes(product, weight * logs), 0.0)
+    off = rounding * product.at_nodes(weight * np.abs(problem.gain))
+    moved = np.where(changed > 0, rounding * product.at_nodes(weight * logs), 0.0)
     columns = np.stack([reward - off, reward + off, changed - moved, changed + moved], axis=1)
     columns[~problem.solving] = 0.0
     totals = evaluate(product, columns, problem.beta, weight)
@@ -237,12 +237,6 @@ def _point(problem: SoftProblem, temperature: float, weight: Floats) -> SoftPoin
         over_start(product, totals.lower[:, i], totals.upper[:, i + 1]) for i in (0, 2)
     )
     return SoftPoint(temperature, reward_total, Bounds(max(kl.lower, 0.0), kl.upper))
-
-
-def _at_nodes(product: Product, value: Floats) -> Floats:
-    """Sums over each node's choices."""
-    total = np.bincount(product.choice_node, weights=value, minlength=len(product))
-    return total.astype(np.float64)
 
 
 def _enclosed(point: Soft, above: Soft) -> Soft:

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ig_theory.augmentation import RUNNING, Product
+from ig_theory.augmentation import RUNNING
 from ig_theory.chain import ROUNDING, Parts, Totals, components, evaluate
 from ig_theory.cmdp import Bools, Floats
-from ig_theory.errors import SolverError
-from ig_theory.solvers.end_components import end_components, inductive
 from ig_theory.solvers.least_intrusive import finite_divergence, whole
-from ig_theory.solvers.safe_product import SafeProduct
+from ig_theory.solvers.totals.end_components import inductive, refuse_endless
+from ig_theory.solvers.totals.safe_product import SafeProduct
 
 MOST_IMPROVEMENTS = 200
 SWEEPS = 3
@@ -80,12 +79,10 @@ def soft_problem(safe: SafeProduct) -> SoftProblem:
         finite, usable = inductive(product, usable, ~safe.kept)
         usable = usable & finite[product.choice_node]
     else:
-        _no_endless_reward(product, usable, gain)
+        refuse_endless(product, usable, gain)
         finite, free, usable = finite_divergence(safe, usable, gain != 0)
     solving = (product.outcome == RUNNING) & finite & ~free
-    mass = np.bincount(
-        product.choice_node[usable], weights=product.base[usable], minlength=len(product)
-    )
+    mass = product.at_nodes(np.where(usable, product.base, 0.0))
     entire = whole(safe, usable)
     mass = np.where(entire | (mass == 0), 1.0, np.minimum(mass, 1.0))
     parts = components(product, usable.astype(np.float64))
@@ -93,18 +90,6 @@ def soft_problem(safe: SafeProduct) -> SoftProblem:
         safe, usable, finite, solving, product.base / mass[product.choice_node], np.log(mass),
         gain, parts, float(model.reward_discount), not entire[solving].all(),
     )  # fmt: skip
-
-
-def _no_endless_reward(product: Product, usable: Bools, gain: Floats) -> None:
-    if product.timed:
-        return
-    endless = np.flatnonzero(end_components(product, usable)[1] & (gain != 0))
-    if len(endless):
-        name = product.model.state_name(int(product.state[product.choice_node[endless[0]]]))
-        raise SolverError.at(
-            f"undiscounted reward around state {name}", "none wherever a run can stay for ever",
-            float(gain[endless[0]]), "set reward_discount below 1, or a horizon",
-        )  # fmt: skip
 
 
 def improve(
@@ -116,13 +101,13 @@ def improve(
     usable: it surely ends where it must, and so do better ones. A few sweeps against the runs'
     direction come next: without cycles one of them is all it takes.
     """
-    from ig_theory.solvers.soft_kernels import soften
+    from ig_theory.solvers.kernels.soft import soften
 
     product = problem.safe.product
     flat = problem.flat(gain)
     weight = np.where(problem.idle, product.base, np.where(problem.usable, problem.share, 0.0))
     earned = temperature * problem.log_mass
-    earned += np.bincount(product.choice_node, weights=weight * gain, minlength=len(product))
+    earned += product.at_nodes(weight * gain)
     first = problem.total(earned, weight)
     value = np.where(problem.solving, (first.lower[:, 0] + first.upper[:, 0]) / 2, 0.0)
     if not np.isfinite(value).all():
@@ -169,7 +154,7 @@ def upper_bound(
     number of steps to go, with ``beta < 1`` it is ``1 / (1 - beta)``; else the expected time of
     the policy found, to which T is tangent. U is 0 where V is known to be 0.
     """
-    from ig_theory.solvers.soft_kernels import soften
+    from ig_theory.solvers.kernels.soft import soften
 
     product = problem.safe.product
     flat = problem.flat(problem.gain)

@@ -17,16 +17,24 @@ import numpy as np
 import numpy.typing as npt
 
 from ig_theory.augmentation import DEFAULT_LIMIT, KEPT, RUNNING, Policy, Product, explore
-from ig_theory.budget import RemainingBudget
-from ig_theory.chain import components, evaluate, evaluate_exact, exact_weights
+from ig_theory.chain import components, evaluate, evaluate_exact
 from ig_theory.cmdp import Bools, ConstrainedMDP, Floats, Ints, Numbers
 from ig_theory.constraint import BudgetConstraint, Rational, Scope, rational
 from ig_theory.errors import SolverError
-from ig_theory.guard import GuardView
-from ig_theory.solvers.chance_problem import Earnings, solve, without_costs
-from ig_theory.solvers.solution import Solution, Status
-from ig_theory.solvers.spent_law import SpentDistribution
-from ig_theory.solvers.violation import as_fractions, start_bounds, with_sink
+from ig_theory.solvers.risk.earnings import best_of_states
+from ig_theory.solvers.risk.spending import (
+    by_choice,
+    check_complete,
+    check_endless,
+    shifted,
+    spent_at,
+    weights_on,
+)
+from ig_theory.solvers.risk.spent_law import SpentDistribution
+from ig_theory.solvers.solution import Status
+from ig_theory.solvers.totals.branches import with_sink
+from ig_theory.solvers.totals.exact_total import as_fractions
+from ig_theory.solvers.totals.start import over_start
 from ig_theory.verdict import Bounds, Number
 
 ELIMINATION = 400_000
@@ -75,20 +83,20 @@ def spent_distribution(
     (Fraction(1, 4), True)
     """
     weights = model.base_policy if policy is None else policy
-    follow = weights if callable(weights) else _by_choice(model, weights)
+    follow = weights if callable(weights) else by_choice(model, weights)
     if constraint.horizon is not None:
         judged = _judged(constraint, constraint.budget, Scope.TERMINAL)
         product = explore(model, judged, follow, limit=limit)
         check_complete(product, limit)
-        return spent_on(product, _weights(product, weights))
+        return spent_on(product, weights_on(product, weights))
     row = model.cost[model.cost_index(constraint.cost)]
     check_endless(constraint, row)
     unit = model.cost_unit
     most = math.floor((constraint.budget if cap is None else rational(cap, "cap")) / unit) * unit
-    shown = _shifted(follow, constraint.budget - most)
+    shown = shifted(follow, constraint.budget - most)
     product = explore(model, _judged(constraint, most, Scope.ANYTIME), shown, limit=limit)
     check_complete(product, limit)
-    return _with_tail(product, _weights(product, weights), most)
+    return _with_tail(product, weights_on(product, weights), most)
 
 
 def cvar(
@@ -130,49 +138,6 @@ def spent_on(product: Product, weight: npt.NDArray[Any]) -> SpentDistribution:
     )  # fmt: skip
 
 
-def spent_at(product: Product) -> list[Fraction]:
-    """What was spent on the way to each node, by the budget identity, discounted to time 0."""
-    (constraint,) = product.constraints
-    budgets = [b[0] for b in _values(product)]
-    if constraint.discount == 1:
-        return [constraint.budget - budgets[b] for b in product.budget.tolist()]
-    powers = [constraint.discount**t for t in range(int(product.time.max(initial=0)) + 1)]
-    pairs = zip(product.budget.tolist(), product.time.tolist(), strict=True)
-    return [constraint.budget - powers[t] * budgets[b] for b, t in pairs]
-
-
-def total_of_states(model: ConstrainedMDP, gain: Numbers) -> Solution:
-    """The best undiscounted total of every state without any budget, and the choice it takes.
-
-    Parameters
-    ----------
-    gain : [C]
-        What each choice of the model earns; Fractions are answered exactly where all totals are
-        finite.
-
-    Returns
-    -------
-    Solution
-        Of the model's states; states that no run reaches are worth 0.
-    """
-    states = explore(
-        without_costs(model), BudgetConstraint(0), lambda v: v.enabled.astype(float), limit=2**31
-    )
-    earned = gain[states.choice]
-    nothing = np.zeros(len(states), dtype=earned.dtype) + (earned[:1].sum() * 0)
-    found = solve(states, Earnings((earned, earned), (nothing, nothing)), Fraction(1))
-    sides = []
-    for side in (found.lower, found.upper):
-        flat = np.zeros(model.S, dtype=side.dtype)
-        flat[states.state] = side
-        sides.append(flat)
-    policy = np.full(model.S, -1)
-    assert found.policy is not None
-    running = np.flatnonzero(found.policy >= 0)
-    policy[states.state[running]] = states.choice[found.policy[running]]
-    return replace(found, lower=sides[0], upper=sides[1], policy=policy)
-
-
 def _with_tail(product: Product, weight: npt.NDArray[Any], cap: Fraction) -> SpentDistribution:
     """Undiscounted and endless: runs that stop spending are at their end, the others go over."""
     resting = _resting(product, weight.astype(np.float64))
@@ -184,7 +149,7 @@ def _with_tail(product: Product, weight: npt.NDArray[Any], cap: Fraction) -> Spe
     breaks = np.flatnonzero((product.broken > 0) & (weight > 0))
     after = np.zeros(model.S)
     if len(breaks):
-        after = total_of_states(model, model.cost[row].astype(np.float64)).upper
+        after = best_of_states(model, model.cost[row].astype(np.float64), Fraction(1)).upper
     sunk = with_sink(settled)
     leaves = np.flatnonzero(settled.outcome == KEPT)
     probability = _reach(sunk, weight, leaves, spent)
@@ -248,8 +213,7 @@ def _reach(
     totals = evaluate(product, constant, 1.0, weight.astype(np.float64))
     out = {}
     for k, s in enumerate(classes):
-        both = Solution(totals.lower[:, k], totals.upper[:, k], None, Status.CERTIFIED, 0.0)
-        found = start_bounds(product, both)
+        found = over_start(product, totals.lower[:, k], totals.upper[:, k])
         out[s] = Bounds(max(found.lower, 0.0), min(found.upper, 1.0))
     return out
 
@@ -259,11 +223,10 @@ def _expected(product: Product, weight: npt.NDArray[Any], constant: list[Any]) -
     if weight.dtype == object:
         value: npt.NDArray[Any] = as_fractions(np.zeros(len(product)))
         value[:] = evaluate_exact(product, constant, Fraction(1), weight)
-        return start_bounds(product, Solution(value, value, None, Status.EXACT, 0.0))
+        return over_start(product, value, value)
     column = np.array([float(c) for c in constant])[:, None]
     totals = evaluate(product, column, 1.0, weight)
-    found = Solution(totals.lower[:, 0], totals.upper[:, 0], None, Status.CERTIFIED, 0.0)
-    return start_bounds(product, found)
+    return over_start(product, totals.lower[:, 0], totals.upper[:, 0])
 
 
 def _at(product: Product, *nodes: int) -> list[Any]:
@@ -281,86 +244,10 @@ def _at_owner(product: Product, value: list[Any]) -> list[Any]:
     return constant
 
 
-def _weights(product: Product, given: Policy | Numbers) -> npt.NDArray[Any]:
-    """The policy's weights on a product's choices, each node's scaled to total 1."""
-    if product.model.exact:
-        if callable(given):
-            return exact_weights(product)
-        chosen = as_fractions(np.asarray(given)[product.choice])
-        whole = as_fractions(np.zeros(len(product)))
-        np.add.at(whole, product.choice_node, chosen)
-        return np.asarray(chosen / whole[product.choice_node])
-    total = np.bincount(product.choice_node, weights=product.weight, minlength=len(product))
-    return np.asarray(product.weight / total[product.choice_node])
-
-
-def _by_choice(model: ConstrainedMDP, weights: Numbers) -> Policy:
-    if np.shape(weights) != (model.C,):
-        raise SolverError.at(
-            "policy", f"a weight for each of {model.C} choices", np.shape(weights),
-            "give an array [C], or a function of views",
-        )  # fmt: skip
-    floats = np.asarray(weights).astype(np.float64)
-
-    def follow(view: GuardView) -> Floats:
-        assert view.state is not None
-        table = model.padded_choices[view.state]
-        return np.asarray(np.where(table >= 0, floats[np.maximum(table, 0)], 0.0))
-
-    return follow
-
-
-def _shifted(policy: Policy, by: Fraction) -> Policy:
-    """The same policy when it is shown budgets that are larger by `by`."""
-
-    def follow(view: GuardView) -> npt.NDArray[Any]:
-        moved = tuple(_moved(b, by) for b in view.budgets)
-        return policy(replace(view, budgets=moved))
-
-    return follow if by else policy
-
-
-def _moved(budget: RemainingBudget, by: Fraction) -> RemainingBudget:
-    shift = by / budget.unit * budget.denominator
-    factor = shift.denominator
-    return RemainingBudget(
-        budget.numerator * factor + shift.numerator, budget.denominator * factor, budget.unit
-    )
-
-
 def _judged(constraint: BudgetConstraint, budget: Fraction, scope: Scope) -> BudgetConstraint:
     return BudgetConstraint(
         budget, constraint.discount, scope=scope, cost=constraint.cost, horizon=constraint.horizon
     )
-
-
-def _values(product: Product) -> list[tuple[Fraction, ...]]:
-    shown = product.store.shown(np.arange(len(product.store)))
-    return [tuple(b.value(i) for b in shown) for i in range(len(product.store))]
-
-
-def check_endless(constraint: BudgetConstraint, row: Ints) -> None:
-    """Refuse costs whose endless totals are not followed exactly.
-
-    Raises
-    ------
-    SolverError
-        If costs are discounted or negative.
-    """
-    if constraint.discount < 1 or (row < 0).any():
-        raise SolverError.at(
-            "costs of endless runs", "undiscounted costs >= 0",
-            f"discount {constraint.discount}, least cost {int(row.min())}",
-            "set a horizon T; discounted costs after it add at most gamma^T c_max / (1 - gamma)",
-        )  # fmt: skip
-
-
-def check_complete(product: Product, limit: int) -> None:
-    """Raise a `SolverError` if an exploration met its limit."""
-    if not product.complete:
-        raise SolverError.at(
-            "pairs", f"at most {limit}", f"{len(product)} and more", "raise the state limit"
-        )
 
 
 def _joint(probability: dict[Fraction, Bounds]) -> Status:

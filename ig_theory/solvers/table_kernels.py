@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from ig_theory.jit import compiled
+from ig_theory.kernels import leap
 
 NONE = np.uint32(0xFFFFFFFF)
 """No option: the entry is best served by what was pushed to it."""
@@ -19,8 +20,8 @@ NONE = np.uint32(0xFFFFFFFF)
 EVALUATED = 0.2
 """A chosen policy is iterated until it moves by this share of the last improvement."""
 
-FARTHEST = 1e5
-"""Secant steps longer than this many sweeps are not trusted."""
+SECANTS = 40
+"""Sweeps with secant steps; what converges more slowly has one slow mode, and leaps along it."""
 
 
 @compiled
@@ -141,7 +142,8 @@ def settle(level, x, member, ptr, since, gain, bptr, node, prob, place, which, f
 
     Improvement passes choose the best option of each entry and update it at once
     (Gauss-Seidel); between them the chosen options alone are iterated, each sweep followed by a
-    secant step along the last two (Anderson acceleration of depth one).
+    secant step along the last two (Anderson acceleration of depth one), or, where that takes
+    long, by leaps once the moves shrink geometrically.
 
     Returns
     -------
@@ -152,6 +154,7 @@ def settle(level, x, member, ptr, since, gain, bptr, node, prob, place, which, f
     """
     reads = 0
     sweeps = 0
+    moved, before = np.zeros(3), np.zeros(1)
     chosen = np.empty(len(member), np.uint32)
     at = np.empty(len(member), np.uint32)
     while True:
@@ -190,11 +193,14 @@ def settle(level, x, member, ptr, since, gain, bptr, node, prob, place, which, f
         enough = 2.0 * target  # the pass that follows halves it at least
         if turned > 0:
             enough = max(enough, EVALUATED * change)
-        first = True
+        run = 0
+        moved[:] = 0.0
+        before[0] = 0.0
         while sweeps < most:
             sweeps += 1
             largest = 0.0
             along = size = 0.0
+            moved[0], moved[1], moved[2] = moved[1], moved[2], 0.0
             for k in range(count):
                 o = chosen[k]
                 g = at[k]
@@ -205,33 +211,43 @@ def settle(level, x, member, ptr, since, gain, bptr, node, prob, place, which, f
                 move = total - x[g]
                 x[g] = total
                 largest = max(largest, abs(move))
+                moved[2] += abs(move)
                 turn = move - work[0, k]
                 along += turn * move
                 size += turn * turn
                 work[0, k] = move
             if largest <= enough:
                 break
-            share = along / size if not first and size > 0.0 else 0.0
-            if not abs(share) < FARTHEST:
-                share = 0.0
+            run += 1
+            if run > SECANTS:
+                factor = leap(moved, before, 0)
+                if factor > 2.0:
+                    for k in range(count):
+                        x[at[k]] += factor * work[0, k]
+                    moved[:] = 0.0
+                continue
+            share = along / size if run > 1 and size > 0.0 else 0.0
             for k in range(count):
                 g = at[k]
                 now = x[g]
                 x[g] = now - share * (now - work[1, k])
                 work[1, k] = now
-            first = False
 
 
 @compiled
 def longest(member, ptr, bptr, node, prob, steps, most):
     """Steps that free options can follow one another, expected, at most: ``w >= 1 + P w``.
 
-    Iterates `steps` (one entry per group, 1 to start with) from below until no entry moves by
-    half a step; returns whether it came to that, and the last move.
+    Iterates `steps` (one entry per group, 1 to start with), with extrapolation, until no entry
+    rises by half a step: then ``w / (1 - rise)`` satisfies the inequality, however it was found.
+    Returns whether it came to that, and the largest last rise.
     """
-    move = np.inf
+    rise = np.inf
+    moved, before = np.zeros(3), np.zeros(1)
+    step = np.zeros(len(member))
     for _ in range(most):
-        move = 0.0
+        rise = 0.0
+        moved[0], moved[1], moved[2] = moved[1], moved[2], 0.0
         for i in range(len(member)):
             best = 1.0
             for o in range(ptr[i], ptr[i + 1]):
@@ -240,11 +256,18 @@ def longest(member, ptr, bptr, node, prob, steps, most):
                     total += prob[b] * steps[node[b]]
                 best = max(best, total)
             g = member[i]
-            move = max(move, best - steps[g])
+            step[i] = best - steps[g]
             steps[g] = best
-        if move < 0.5:
-            return True, move
-    return False, move
+            rise = max(rise, step[i])
+            moved[2] += abs(step[i])
+        if rise < 0.5:
+            return True, rise
+        factor = leap(moved, before, 0)
+        if factor > 2.0:
+            for i in range(len(member)):
+                steps[member[i]] += factor * step[i]
+            moved[:] = 0.0
+    return False, rise
 
 
 @compiled

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ig_theory.budget import INFINITE
 from ig_theory.cmdp import Bools, ConstrainedMDP, Floats, Ints
 from ig_theory.errors import SolverError
-from ig_theory.solvers.end_components import StateGraph, end_components
+from ig_theory.solvers.totals.end_components import StateGraph, end_components
 
 Small = npt.NDArray[np.uint32]
 

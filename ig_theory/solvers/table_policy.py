@@ -15,7 +15,7 @@ from ig_theory.chain import evaluate, evaluate_exact
 from ig_theory.cmdp import Floats
 from ig_theory.errors import SolverError
 from ig_theory.guard import GuardView
-from ig_theory.solvers.start import expectation
+from ig_theory.solvers.totals.start import expectation
 from ig_theory.solvers.value_table import ValueTable
 from ig_theory.verdict import Bounds
 
@@ -82,7 +82,7 @@ def worth(table: ValueTable, limit: int = DEFAULT_LIMIT) -> Bounds:
         pairs = zip(product.initial_prob.tolist(), product.initial.tolist(), strict=True)
         total = sum((prob * value[node] for prob, node in pairs), Fraction(0))
         return Bounds(total, total)
-    floats = np.bincount(product.choice_node, weights=earned, minlength=len(product))
+    floats = np.bincount(product.choice_node, weights=earned, minlength=len(product)).astype(float)
     totals = evaluate(product, floats[:, None], float(model.reward_discount))
     first = product.initial
     return expectation(product.initial_prob, totals.lower[first, 0], totals.upper[first, 0])

@@ -21,11 +21,12 @@ from ig_theory.chain import ROUNDING
 from ig_theory.cmdp import Bools, ConstrainedMDP, Floats, Ints
 from ig_theory.constraint import rational
 from ig_theory.errors import SolverError
-from ig_theory.solvers.discounted_states import DiscountedStates
-from ig_theory.solvers.small_graphs import both_signs, endless_policy, exact_branches
-from ig_theory.solvers.small_states import solve_small
 from ig_theory.solvers.solution import Solution, Status
-from ig_theory.solvers.state_product import start_bounds, state_product
+from ig_theory.solvers.totals.discounted_states import DiscountedStates
+from ig_theory.solvers.totals.small_graphs import both_signs, endless_policy
+from ig_theory.solvers.totals.small_states import solve_small
+from ig_theory.solvers.totals.start import over_states
+from ig_theory.solvers.totals.states import branch_probabilities, exact_branches, state_product
 from ig_theory.verdict import Bounds
 
 METHODS = ("mpi", "vi", "pi")
@@ -67,7 +68,7 @@ class UnconstrainedValue:
         lower, upper = self.solution.lower, self.solution.upper
         if self.horizon is not None:
             lower, upper = lower[0], upper[0]
-        return start_bounds(self.model, lower, upper)
+        return over_states(self.model, lower, upper)
 
 
 def unconstrained(
@@ -181,7 +182,7 @@ def backward_induction(
 
 def _undiscounted(model: ConstrainedMDP, gain: Floats) -> Solution:
     """`best_total` on the states; those worth +inf are set apart before."""
-    from ig_theory.solvers.total_reward import best_total
+    from ig_theory.solvers.totals.total_reward import best_total
 
     product = state_product(model)
     earned, every = gain[product.choice], np.ones(len(product.choice), dtype=bool)
@@ -204,7 +205,7 @@ def _undiscounted(model: ConstrainedMDP, gain: Floats) -> Solution:
 def _rich(model: ConstrainedMDP, product: Product, gain: Floats) -> tuple[Bools, Ints]:
     """The states from which reward can be collected for ever, and choices that do so."""
     from ig_theory import kernels
-    from ig_theory.solvers.end_components import almost_sure, end_components
+    from ig_theory.solvers.totals.end_components import almost_sure, end_components
 
     earned, every = gain[product.choice], np.ones(len(product.choice), dtype=bool)
     component, within = end_components(product, every)
@@ -285,10 +286,8 @@ def _checked_gain(
 
 
 def _probabilities(model: ConstrainedMDP, exact: bool) -> npt.NDArray[Any]:
-    if exact:
-        out = np.empty(model.B, dtype=object)
-        out[:] = [p for row in exact_branches(model) for p, _ in row]
-        return out
-    prob = model.branch_prob.astype(np.float64)
-    total = np.add.reduceat(prob, model.branch_ptr[:-1])
-    return np.asarray(prob / total[model.branch_choice])
+    if not exact:
+        return branch_probabilities(model)
+    out = np.empty(model.B, dtype=object)
+    out[:] = [p for row in exact_branches(model) for p, _ in row]
+    return out

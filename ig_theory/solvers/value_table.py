@@ -21,13 +21,16 @@ from ig_theory.constraint import Boundary, BudgetConstraint, Scope
 from ig_theory.errors import SolverError
 from ig_theory.solvers.minimal_budget import minimal_budget
 from ig_theory.solvers.solution import Status
-from ig_theory.solvers.start import expectation
 from ig_theory.solvers.table_levels import MOST_SWEEPS, Levels, free_steps
 from ig_theory.solvers.table_options import Options, options
+from ig_theory.solvers.totals.start import expectation
 from ig_theory.verdict import Bounds
 
 QUICK = 60
 """Sweeps in which short runs of free options show; longer ones are first put in order."""
+
+LARGEST_TABLE = 1_000_000_000
+"""Entries of a table unless told otherwise, at 9 bytes each."""
 
 TWO_THREADS = 20_000
 """States from which a second thread is worth its hand-overs."""
@@ -186,6 +189,7 @@ def value_table(
     gain: Floats | None = None,
     tolerance: float = 1e-6,
     threads: int | None = None,
+    limit: int = LARGEST_TABLE,
     progress: Callable[[int, int], None] | None = None,
 ) -> ValueTable:
     """Solve for V at every state and every budget up to the constraint's.
@@ -204,14 +208,16 @@ def value_table(
         Wanted distance between the bounds, relative to the largest value where that exceeds 1.
     threads
         1 or 2; large models use 2 unless told otherwise. The answer does not depend on it.
+    limit
+        How many entries the table may have.
     progress
         Called with (levels done, levels in all).
 
     Raises
     ------
     SolverError
-        If costs are discounted or negative, the horizon is finite, or undiscounted rewards have
-        no well-defined total.
+        If costs are discounted or negative, the horizon is finite, the table would be too large,
+        or undiscounted rewards have no well-defined total.
 
     Examples
     --------
@@ -223,8 +229,12 @@ def value_table(
     """
     beyond = Beyond(beyond)
     cost, top = _checked(model, constraint)
-    given = gain
-    gain = model.reward.astype(np.float64) if gain is None else np.asarray(gain, dtype=np.float64)
+    if model.S * (top + 1) > limit:
+        raise SolverError.at(
+            "states times budgets", f"at most {limit} entries", model.S * (top + 1),
+            "lower the budget, use a coarser cost_unit, or raise the limit",
+        )  # fmt: skip
+    given, gain = gain, gains(model, gain)
     since = cost
     if beyond is Beyond.FORBID:
         since = minimal_budget(model, _closed(constraint)).choice_demand()[0]
@@ -238,12 +248,32 @@ def value_table(
         threads = 2 if model.S >= TWO_THREADS else 1
     value = _without_options(model, rows, cost, top + 1, beyond is Beyond.STOP)
     work = Levels.of(rows, value)
-    longest, gains = int(np.diff(model.branch_ptr).max()), float(np.abs(gain).max(initial=0.0))
-    error, certified, passes = work.solve(steps, longest, gains, tolerance, threads, progress)
+    longest, most = int(np.diff(model.branch_ptr).max()), float(np.abs(gain).max(initial=0.0))
+    error, certified, passes = work.solve(steps, longest, most, tolerance, threads, progress)
     status = Status.CERTIFIED if certified else Status.UNCERTIFIED
     return ValueTable(
         model, constraint, beyond, value, error, work.which, rows, status, passes, given
     )  # fmt: skip
+
+
+def gains(model: ConstrainedMDP, gain: Floats | None) -> Floats:
+    """What each choice earns, checked: the model's rewards unless given, float64[C].
+
+    Raises
+    ------
+    SolverError
+        If there is not one finite number for each choice.
+    """
+    if gain is None:
+        return np.asarray(model.reward.astype(np.float64))
+    found = np.asarray(gain, dtype=np.float64)
+    if found.shape != (model.C,) or not np.isfinite(found).all():
+        raise SolverError.at(
+            "gain", f"{model.C} finite numbers, one for each choice",
+            f"shape {found.shape}, {int((~np.isfinite(found)).sum())} not finite",
+            "give one gain per choice",
+        )  # fmt: skip
+    return found
 
 
 def reaching(model: ConstrainedMDP, goal: str) -> Floats:

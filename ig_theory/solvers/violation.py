@@ -16,10 +16,8 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ig_theory.augmentation import (
     BROKEN,
@@ -31,17 +29,19 @@ from ig_theory.augmentation import (
     every_choice,
     explore,
 )
-from ig_theory.budget import float_down, float_up
-from ig_theory.cmdp import Bools, ConstrainedMDP, Ints, Objects
+from ig_theory.cmdp import Bools, ConstrainedMDP, Ints
 from ig_theory.constraint import BudgetConstraint, as_constraints
 from ig_theory.errors import IGTheoryError, SolverError
 from ig_theory.solvers.budgeted_value import GAP
-from ig_theory.solvers.end_components import inductive
-from ig_theory.solvers.safe_product import GRID_PAIRS, LARGEST_GRID, exact_limit
 from ig_theory.solvers.solution import Solution, Status
-from ig_theory.solvers.total_reward import best_total, best_total_exact
+from ig_theory.solvers.totals.branches import with_sink
+from ig_theory.solvers.totals.end_components import inductive
+from ig_theory.solvers.totals.exact_total import as_fractions, exact_total
+from ig_theory.solvers.totals.safe_product import GRID_PAIRS, LARGEST_GRID, exact_limit
+from ig_theory.solvers.totals.start import over_start
+from ig_theory.solvers.totals.total_reward import best_total
 from ig_theory.tracker import ExactTracker, GridTracker, Tracker
-from ig_theory.verdict import Bounds, Number
+from ig_theory.verdict import Bounds
 
 ELIMINATION = 20_000
 """Beyond this many pairs exact models are answered by certified floats."""
@@ -126,9 +126,9 @@ def least_violation(
     for down, up in violation_products(model, as_constraints(constraints), limit):
         upper = solve_violation(down)
         lower = upper if up is down else solve_violation(up)
-        initial = Bounds(
-            start_bounds(up, lower.solution).lower, start_bounds(down, upper.solution).upper
-        )
+        least = over_start(up, lower.solution.lower, lower.solution.upper)
+        most = over_start(down, upper.solution.lower, upper.solution.upper)
+        initial = Bounds(least.lower, most.upper)
         statuses = {lower.solution.status, upper.solution.status}
         status = lower.solution.status
         if up is not down:
@@ -182,35 +182,6 @@ def violation_products(
         per_unit *= 4
 
 
-def with_sink(product: Product) -> Product:
-    """The same product where breaking choices lead to one more node at the end, a BROKEN leaf.
-
-    Nodes and choices keep their numbers; violating is then the same as reaching a BROKEN leaf.
-    """
-    model, sink = product.model, len(product)
-    sizes = np.diff(product.branch_ptr)
-    breaks = product.broken > 0
-    widths = np.diff(model.branch_ptr)[product.choice]
-    branch_ptr = np.concatenate([[0], np.cumsum(np.where(breaks, widths, sizes))]).astype(np.int64)
-    branch_node = np.full(int(branch_ptr[-1]), sink, dtype=np.int32)
-    kept = np.repeat(~breaks, np.diff(branch_ptr))
-    branch_node[kept] = product.branch_node
-    layer_ptr = product.layer_ptr.copy()
-    layer_ptr[-1] += 1
-    return replace(
-        product,
-        state=np.append(product.state, np.int32(0)),
-        budget=np.append(product.budget, np.int32(0)),
-        outcome=np.append(product.outcome, np.int8(BROKEN)),
-        layer_ptr=layer_ptr,
-        choice_ptr=np.append(product.choice_ptr, product.choice_ptr[-1]),
-        broken=np.zeros_like(product.broken),
-        branch_ptr=branch_ptr,
-        branch_node=branch_node,
-        parent=np.append(product.parent, -1),
-    )
-
-
 def solve_violation(product: Product) -> Violation:
     """The least P(reach a BROKEN leaf) of every node of a product with a sink."""
     lost = (product.outcome == BROKEN) | (product.outcome == OPEN)
@@ -234,74 +205,6 @@ def solve_violation(product: Product) -> Violation:
     policy = _policy(product, found, staying)
     solution = Solution(lower, upper, policy, found.status, found.residual)
     return Violation(product, solution, never, surely, staying)
-
-
-def exact_total(
-    product: Product, gain: Objects, leaf: Objects, beta: Fraction, start: Solution, alive: Bools
-) -> Solution:
-    """`best_total_exact` for leaves that are worth something; their worth is moved into gains.
-
-    Parameters
-    ----------
-    gain : Fractions [M]
-    leaf : Fractions [N]
-        0 at running nodes.
-    start
-        What `best_total` gave for the same problem.
-    """
-    inner = product.outcome == RUNNING
-    zeroed = replace(
-        start, lower=np.where(inner, start.lower, 0.0), upper=np.where(inner, start.upper, 0.0)
-    )
-    moved = gain + beta * over_branches(product, leaf)
-    found = best_total_exact(product, moved, beta, zeroed, alive)
-    value = np.where(inner, found.lower, leaf)
-    return replace(found, lower=value, upper=value)
-
-
-def over_branches(product: Product, value: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """``sum P value`` over each choice's branches, [M]; Fractions where `value` is."""
-    sizes = np.diff(product.branch_ptr)
-    place = np.arange(len(product.branch_node)) + np.repeat(
-        product.first_prob - product.branch_ptr[:-1], sizes
-    )
-    exact = value.dtype == object
-    prob = product.model.branch_prob[place] if exact else product.prob[place]
-    owner = np.repeat(np.arange(len(sizes)), sizes)
-    if not exact:
-        mass = prob * value[product.branch_node]
-        return np.bincount(owner, weights=mass, minlength=len(sizes))
-    total = as_fractions(np.zeros(len(sizes)))
-    ahead = value[product.branch_node]
-    for b in np.flatnonzero(ahead != 0).tolist():
-        total[owner[b]] += prob[b] * ahead[b]
-    return total
-
-
-def as_fractions(values: npt.NDArray[Any]) -> Objects:
-    """The rationals that these numbers are."""
-    out = np.empty(len(values), dtype=object)
-    out[:] = [Fraction(v) for v in values.tolist()]
-    return out
-
-
-def start_bounds(product: Product, solution: Solution) -> Bounds:
-    """The expectation of a solution over the initial distribution, rounded outwards.
-
-    Shares of floats are taken as the rationals they are, scaled to total 1. Infinities stay.
-    """
-    shares = as_fractions(product.initial_prob)
-    shares = shares / shares.sum()
-    ends: list[Number] = []
-    for value, outwards in ((solution.lower, float_down), (solution.upper, float_up)):
-        terms = value[product.initial].tolist()
-        infinite = [float(v) for v in terms if abs(v) == float("inf")]
-        if infinite:
-            ends.append(sum(infinite))
-            continue
-        total = sum((p * Fraction(v) for p, v in zip(shares, terms, strict=True)), Fraction(0))
-        ends.append(total if solution.status is Status.EXACT else outwards(total))
-    return Bounds(ends[0], ends[1])
 
 
 def _policy(product: Product, found: Solution, staying: Bools) -> Ints:

@@ -24,8 +24,8 @@ import pytest
 import storm_peer
 
 from ig_theory.cmdp import ConstrainedMDP
-from ig_theory.solvers.discounted_states import DiscountedStates
 from ig_theory.solvers.solution import Status
+from ig_theory.solvers.totals.discounted_states import DiscountedStates
 from ig_theory.solvers.unconstrained import unconstrained
 from simulators.garnet import garnet
 

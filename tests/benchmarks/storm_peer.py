@@ -168,7 +168,7 @@ def _safe_rows(
     model: ConstrainedMDP, constraint: BudgetConstraint, goal: Array
 ) -> tuple[dict[str, Array], float]:
     """The safe product: kept nodes and the choices that stay among them; leaves are loops."""
-    from ig_theory.solvers.safe_product import safe_product
+    from ig_theory.solvers.totals.safe_product import safe_product
 
     started = time.process_time()
     safe = safe_product(model, constraint)

@@ -18,8 +18,8 @@ from ig_theory.errors import SolverError
 from ig_theory.solvers import violation as violation_module
 from ig_theory.solvers.budgeted_value import budgeted_value
 from ig_theory.solvers.chance import chance, chance_curve
-from ig_theory.solvers.chance_problem import chance_problem
 from ig_theory.solvers.minimal_budget import minimal_budget
+from ig_theory.solvers.risk.problem import chance_problem
 from ig_theory.solvers.solution import Status
 from ig_theory.solvers.violation import least_violation, solve_violation, with_sink
 from ig_theory.testing.strategies import constrained_mdps, constraints

@@ -19,9 +19,10 @@ from ig_theory.builders import from_dict
 from ig_theory.cmdp import ConstrainedMDP
 from ig_theory.constraint import BudgetConstraint
 from ig_theory.errors import ConstraintError, ModelError, SolverError
-from ig_theory.solvers.lagrangian import lagrangian, mixture_violation, policy_violation
-from ig_theory.solvers.mixing import Column, best_mixture, least_excess
+from ig_theory.solvers.expected.mixing import Column, best_mixture, least_excess
+from ig_theory.solvers.lagrangian import lagrangian, mixture_violation
 from ig_theory.solvers.occupation_lp import occupation_lp
+from ig_theory.solvers.policy_violation import policy_violation
 from ig_theory.solvers.solution import Status
 from ig_theory.verdict import Bounds
 from simulators.garnet import garnet
@@ -290,7 +291,7 @@ def test_transient_models_against_every_policy(drawn, budget, length):
 
 def _undiscounted(model: ConstrainedMDP, chosen: dict[int, int]) -> list[Fraction]:
     out = []
-    for gain in (model.reward, model.cost[0]):
+    for gain in (model.reward.tolist(), model.cost[0].tolist()):
         chain = {}
         for s, c in chosen.items():
             low, high = model.branch_ptr[c : c + 2]

@@ -21,12 +21,13 @@ from hypothesis import strategies as st
 from ig_theory.builders import from_dict, rationalised
 from ig_theory.constraint import BudgetConstraint
 from ig_theory.errors import SolverError
-from ig_theory.solvers.direct import direct_totals
-from ig_theory.solvers.expectations import ExpectedCost
+from ig_theory.solvers.expected.direct import direct_totals
+from ig_theory.solvers.expected.expectations import Expectations
+from ig_theory.solvers.expected.state_programs import StatePrograms
 from ig_theory.solvers.lyapunov import lyapunov
-from ig_theory.solvers.policy_violation import chance_of_violation
+from ig_theory.solvers.policy_violation import policy_violation
 from ig_theory.solvers.solution import Status
-from ig_theory.solvers.state_programs import StatePrograms
+from ig_theory.solvers.totals.start import over_start
 from simulators.garnet import garnet
 from simulators.latent import slippery_hall
 
@@ -189,9 +190,9 @@ def test_a_budget_of_exactly_the_least_cost():
 
 
 def test_a_large_model_at_its_least_cost_is_not_certified_but_bounded():
-    chain = {i: {"go": (1, 1, {i + 1: "1/3", i + 2: "2/3"})} for i in range(60)}
+    chain = {i: {"go": (1, 1, {i + 1: "1/3", i + 2: "2/3"})} for i in range(120)}
     model = from_dict(chain, initial=0)
-    least = ExpectedCost.of(model, BudgetConstraint(0)).cheapest()[1]
+    least = Expectations.of(model, BudgetConstraint(0)).cheapest()[1]
     middle = Fraction(least.middle)
     found = lyapunov(model, BudgetConstraint(middle))
     assert found.status is Status.UNCERTIFIED
@@ -307,7 +308,7 @@ def test_violation_of_always_stepping_is_binomial():
     alone = np.array([hall.choice_ptr[s + 1] - hall.choice_ptr[s] == 1 for s in range(hall.S)])
     steps[alone[hall.choice_state]] = 1.0
     for budget, chance in ((0, 1 - 27 / 64), (1, 10 / 64), (2, 1 / 64), (3, 0.0)):
-        bounds = chance_of_violation(hall, BudgetConstraint(budget), steps)
+        bounds = policy_violation(hall, BudgetConstraint(budget), steps)
         assert bounds.lower <= chance <= bounds.upper
         assert bounds.width < 1e-12
     assert bounds.upper == 0.0
@@ -324,8 +325,8 @@ def test_discounted_budgets_are_bracketed_where_they_are_too_many():
     model = garnet(20, seed=4, reward_discount=GAMMA)
     policy = lyapunov(model, budget_between(model, 0.4), violation_limit=0).policy
     constraint = budget_between(model, 0.4)
-    coarse = chance_of_violation(model, constraint, policy, limit=2_000)
-    fine = chance_of_violation(model, constraint, policy, limit=100_000)
+    coarse = policy_violation(model, constraint, policy, limit=2_000)
+    fine = policy_violation(model, constraint, policy, limit=100_000)
     assert coarse.lower <= fine.upper
     assert fine.lower <= coarse.upper
     assert 0 <= fine.lower <= fine.upper <= 1
@@ -382,13 +383,13 @@ def test_the_knapsack_spends_no_more_than_its_budget(seed, budget):
 @settings(max_examples=20)
 def test_elimination_encloses_the_rationals(model):
     constraint = BudgetConstraint(1, GAMMA)
-    problem = ExpectedCost.of(model, constraint)
+    problem = Expectations.of(model, constraint)
     policy = problem.per_choice(problem.cheapest()[0])
     weight = problem.from_choices(policy)
-    paid = problem.at_nodes(weight, problem.price)[:, None]
+    paid = problem.product.at_nodes(weight * problem.price)[:, None]
     both = np.stack([model.branch_prob, model.branch_prob])
     found = direct_totals(problem.product, paid, float(GAMMA), weight, both)
-    bounds = problem.expectation(found.lower[1, :, 0], found.upper[1, :, 0])
+    bounds = over_start(problem.product, found.lower[1, :, 0], found.upper[1, :, 0])
     _, cost = exact_values(rationalised(model), policy, constraint)
     assert found.certified
     assert bounds.lower <= cost <= bounds.upper

@@ -11,7 +11,7 @@ from ig_theory.budget import INFINITE
 from ig_theory.builders import from_dict
 from ig_theory.cmdp import ConstrainedMDP
 from ig_theory.constraint import BudgetConstraint
-from ig_theory.solvers import budget_kernels
+from ig_theory.solvers.kernels import budget as budget_kernels
 from ig_theory.solvers.minimal_budget import minimal_budget
 from ig_theory.testing.strategies import constrained_mdps
 from simulators.garnet import garnet, sheltered_garnet

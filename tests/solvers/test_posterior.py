@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from ig_theory.builders import from_dict, rationalised
 from ig_theory.constraint import BudgetConstraint
 from ig_theory.errors import SolverError
-from ig_theory.solvers.ensemble import Deviations, Quantile, dirichlet_ensemble
-from ig_theory.solvers.expectations import changed
+from ig_theory.solvers.expected.ensemble import Deviations, Quantile, dirichlet_ensemble
 from ig_theory.solvers.lyapunov import lyapunov
 from ig_theory.solvers.posterior import member_costs, uncertain_lyapunov
 from ig_theory.solvers.solution import Status
+from ig_theory.solvers.totals.states import changed
 from simulators.garnet import garnet
 from simulators.latent import slippery_hall
 

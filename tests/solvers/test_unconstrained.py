@@ -19,9 +19,9 @@ from small_models import models
 from ig_theory.builders import from_dict
 from ig_theory.cmdp import ConstrainedMDP
 from ig_theory.errors import ConstraintError, SolverError
-from ig_theory.solvers.discounted_states import DiscountedStates
-from ig_theory.solvers.small_states import eliminate
 from ig_theory.solvers.solution import Status
+from ig_theory.solvers.totals.discounted_states import DiscountedStates
+from ig_theory.solvers.totals.small_states import eliminate
 from ig_theory.solvers.unconstrained import unconstrained
 from simulators.garnet import garnet
 

@@ -285,3 +285,13 @@ def test_the_policy_until_the_budget_breaks(model):
     table = value_table(model, constraint, beyond="stop")
     found = worth(table)
     assert table.initial.lower <= found.lower <= table.initial.upper
+
+
+def test_gains_and_sizes_are_checked():
+    model = garnet(10, seed=1)
+    with pytest.raises(SolverError, match="one for each choice"):
+        value_table(model, BudgetConstraint(1), gain=np.zeros(3))
+    with pytest.raises(SolverError, match="one for each choice"):
+        value_table(model, BudgetConstraint(1), gain=np.full(model.C, np.nan))
+    with pytest.raises(SolverError, match="lower the budget"):
+        value_table(model, BudgetConstraint(10**12))

@@ -26,7 +26,7 @@ from ig_theory.builders import rationalised  # noqa: E402
 from ig_theory.constraint import BudgetConstraint  # noqa: E402
 from ig_theory.io import open_model  # noqa: E402
 from ig_theory.io.storm_drn import save_drn  # noqa: E402
-from ig_theory.solvers.total_reward import best_total  # noqa: E402
+from ig_theory.solvers.totals.total_reward import best_total  # noqa: E402
 
 stormpy.developer.set_log_level(stormpy.developer.LogLevel.OFF)
 

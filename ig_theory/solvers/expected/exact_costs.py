@@ -6,15 +6,19 @@ from fractions import Fraction
 
 import numpy as np
 
-from ig_theory.cmdp import Bools, ConstrainedMDP, Floats
+from ig_theory.cmdp import ConstrainedMDP, Floats
 from ig_theory.constraint import BudgetConstraint
-from ig_theory.solvers.small_graphs import exact_branches
-from ig_theory.solvers.small_states import eliminate
+from ig_theory.solvers.totals.small_states import eliminate
+from ig_theory.solvers.totals.start import over_states
+from ig_theory.solvers.totals.states import exact_branches
+
+EXACT_SIZE = 200
+"""Branches (times steps) up to which a cost at its budget is decided by elimination."""
 
 
 def exact_costs(
     model: ConstrainedMDP, constraints: tuple[BudgetConstraint, ...], weight: Floats,
-    stop: Floats | None, reached: Bools,
+    stop: Floats | None = None,
 ) -> list[Fraction]:  # fmt: skip
     """The costs of a randomised policy over the rationals, one a constraint.
 
@@ -24,14 +28,19 @@ def exact_costs(
         Taken as the rationals they are, scaled in every state to total 1 with `stop`.
     stop : float64[S] or None
         The probability to end the run at each visit.
-    reached : bool[S]
-        The states that some run of the policy visits (infinite horizon).
+
+    Examples
+    --------
+    >>> from ig_theory.builders import from_dict
+    >>> model = from_dict({"s": {"go": (1, 0, {"s": "1/3", "t": "2/3"})}}, initial="s", exact=True)
+    >>> exact_costs(model, (BudgetConstraint(0),), np.ones(2))
+    [Fraction(3, 2)]
     """
     rows, horizon = exact_branches(model), constraints[0].horizon
     paid = [model.cost[model.cost_index(c.cost)].tolist() for c in constraints]
     if horizon is None:
         shares = _shares(model, weight, stop)
-        live = np.flatnonzero(reached & ~model.terminal).tolist()
+        live = [s for s in _visited(model, rows, shares) if not model.terminal[s]]
         return [_eliminated(model, constraint.discount, rows, shares, live, cost)
                 for constraint, cost in zip(constraints, paid, strict=True)]  # fmt: skip
     out = []
@@ -45,8 +54,22 @@ def exact_costs(
                     tail = sum((p * after[u] for p, u in rows[c]), Fraction(0))
                     now = cost[c] * model.cost_unit + constraint.discount * tail
                     value[s] += shares[c] * now
-        out.append(_exact_start(model, value))
+        out.append(_over_states(model, value))
     return out
+
+
+def _visited(
+    model: ConstrainedMDP, rows: list[list[tuple[Fraction, int]]], shares: list[Fraction]
+) -> list[int]:
+    """The states that some run of the policy visits."""
+    ptr = model.choice_ptr.tolist()
+    found = np.flatnonzero((model.initial > 0).astype(bool)).tolist()
+    seen = set(found)
+    for s in found:  # grows
+        ahead = {u for c in range(ptr[s], ptr[s + 1]) if shares[c] for _, u in rows[c]} - seen
+        seen |= ahead
+        found.extend(ahead)
+    return sorted(found)
 
 
 def _eliminated(
@@ -77,7 +100,7 @@ def _eliminated(
     value = [Fraction(0)] * model.S
     for s, v in zip(states, eliminate(matrix, right), strict=True):
         value[s] = v
-    return _exact_start(model, value)
+    return _over_states(model, value)
 
 
 def _shares(model: ConstrainedMDP, weight: Floats, stop: Floats | None) -> list[Fraction]:
@@ -90,6 +113,6 @@ def _shares(model: ConstrainedMDP, weight: Floats, stop: Floats | None) -> list[
     return [exact[c] / total[s] for c, s in enumerate(model.choice_state.tolist())]
 
 
-def _exact_start(model: ConstrainedMDP, value: list[Fraction]) -> Fraction:
-    share = [Fraction(p) for p in model.initial.tolist()]
-    return sum((p * v for p, v in zip(share, value, strict=True)), Fraction(0)) / sum(share)
+def _over_states(model: ConstrainedMDP, value: list[Fraction]) -> Fraction:
+    exact = np.array(value, dtype=object)
+    return Fraction(over_states(model, exact, exact).lower)

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ig_theory.augmentation import RUNNING, Product
-from ig_theory.cmdp import Bools, ConstrainedMDP, Ints
+from ig_theory.cmdp import Bools, ConstrainedMDP, Floats, Ints
+from ig_theory.errors import SolverError
 
 Integers = npt.NDArray[Any]
 """int32 or int64."""
@@ -95,7 +96,7 @@ def end_components(graph: Graph, alive: Bools) -> tuple[Ints, Bools]:
         The choices that stay inside.
     """
     from ig_theory import kernels
-    from ig_theory.solvers.reward_kernels import inside
+    from ig_theory.solvers.kernels.reward import inside
 
     sizes = np.diff(graph.branch_ptr)
     alive = alive & (sizes > 0)
@@ -150,3 +151,22 @@ def inductive(product: Product, alive: Bools, lost: Bools) -> tuple[Bools, Bools
         lost |= running & (options == 0)
         if not kernels.avoid(*flat, alive, lost):
             return ~lost, alive
+
+
+def refuse_endless(product: Product, alive: Bools, gain: Floats) -> None:
+    """Refuse undiscounted rewards, [M], that a run could go on collecting by `alive` choices.
+
+    Raises
+    ------
+    SolverError
+        Naming the state; never where time ends.
+    """
+    if product.timed:
+        return
+    endless = np.flatnonzero(end_components(product, alive)[1] & (gain != 0))
+    if len(endless):
+        name = product.model.state_name(int(product.state[product.choice_node[endless[0]]]))
+        raise SolverError.at(
+            f"undiscounted reward around state {name}", "no reward where a run can stay for ever",
+            float(gain[endless[0]]), "set reward_discount below 1, or a horizon",
+        )  # fmt: skip

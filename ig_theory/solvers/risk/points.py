@@ -14,16 +14,13 @@ from ig_theory.augmentation import RUNNING, Product
 from ig_theory.chain import evaluate, evaluate_exact
 from ig_theory.cmdp import Bools, Floats, Ints
 from ig_theory.errors import SolverError
-from ig_theory.solvers.chance_problem import ELIMINATION, ChanceProblem
-from ig_theory.solvers.end_components import end_components
-from ig_theory.solvers.solution import Solution, Status
-from ig_theory.solvers.total_reward import best_total
-from ig_theory.solvers.violation import (
-    as_fractions,
-    exact_total,
-    over_branches,
-    start_bounds,
-)
+from ig_theory.solvers.risk.earnings import ELIMINATION
+from ig_theory.solvers.risk.problem import ChanceProblem
+from ig_theory.solvers.totals.branches import over_branches
+from ig_theory.solvers.totals.end_components import end_components
+from ig_theory.solvers.totals.exact_total import as_fractions, exact_total
+from ig_theory.solvers.totals.start import over_start
+from ig_theory.solvers.totals.total_reward import best_total
 from ig_theory.verdict import Bounds, Number
 
 
@@ -65,8 +62,7 @@ class Point:
 
 def point_of(problem: ChanceProblem, policy: Ints) -> Point:
     """Evaluate a deterministic policy, exactly where the problem is exact."""
-    weight = np.zeros(len(problem.product.choice))
-    weight[policy[policy >= 0]] = 1.0
+    weight = problem.product.deterministic(policy)
     if problem.earnings.exact and len(problem.product) <= ELIMINATION:
         # Too large a component for elimination: certified floats.
         with contextlib.suppress(SolverError):
@@ -77,16 +73,12 @@ def point_of(problem: ChanceProblem, policy: Ints) -> Point:
 def weighed(problem: ChanceProblem, weight: Floats) -> Point:
     """Evaluate a (randomised) policy with two-sided bounds."""
     product, earned = problem.product, problem.earnings.floats()
-    gain = np.bincount(product.choice_node, weights=weight * earned.gain[0], minlength=len(product))
+    gain = product.at_nodes(weight * earned.gain[0])
     ends = [b.astype(np.float64) for b in problem.broken]
     constant = np.stack([gain + earned.leaf[0], ends[0], ends[1]], axis=1)
     totals = evaluate(product, constant, 1.0, weight)
     reward, least, most = (
-        start_bounds(
-            product,
-            Solution(totals.lower[:, k], totals.upper[:, k], None, Status.CERTIFIED, 0.0),
-        )
-        for k in range(3)
+        over_start(product, totals.lower[:, k], totals.upper[:, k]) for k in range(3)
     )
     violation = Bounds(max(least.lower, 0.0), min(most.upper, 1.0))
     return Point(weight, violation, reward.lower, False)
@@ -102,8 +94,7 @@ def _exact_point(problem: ChanceProblem, weight: Floats) -> Point:
     for constant in (gain, problem.broken[0]):
         value = as_fractions(np.zeros(len(product)))
         value[:] = evaluate_exact(product, constant.tolist(), Fraction(1), exact)
-        solved = Solution(value, value, None, Status.EXACT, 0.0)
-        ends.append(start_bounds(product, solved))
+        ends.append(over_start(product, value, value))
     return Point(weight, ends[1], ends[0].lower, True)
 
 
@@ -130,8 +121,9 @@ def best_at_price(problem: ChanceProblem, lam: Fraction) -> tuple[Point, Number,
             worth = earned.leaf[1] - lam * problem.broken[0]
             exact = exact_total(product, earned.gain[1], worth, Fraction(1), found, alive)
             assert exact.policy is not None
-            return point_of(problem, exact.policy), start_bounds(product, exact).upper, lam
-    bound = start_bounds(product, found).upper
+            bound = over_start(product, exact.lower, exact.upper).upper
+            return point_of(problem, exact.policy), bound, lam
+    bound = over_start(product, found.lower, found.upper).upper
     return point_of(problem, found.policy), bound, Fraction(rounded)
 
 
@@ -198,7 +190,7 @@ def _ends(product: Product, alive: Bools, repair: str) -> None:
 
 def _behaviour(product: Product, visits: Floats, otherwise: Ints) -> Floats:
     """Choices in proportion to their visits; `otherwise` where there are none."""
-    met = np.bincount(product.choice_node, weights=visits, minlength=len(product))
+    met = product.at_nodes(visits)
     known = met > 1e-13
     weight = np.where(known[product.choice_node], visits, 0.0)
     weight /= np.where(known, met, 1.0)[product.choice_node]
@@ -216,13 +208,9 @@ def _transition(product: Product) -> Any:
     """Sparse [N, M]: the probability of going to each node after each choice."""
     from scipy.sparse import csc_array
 
-    sizes = np.diff(product.branch_ptr)
-    place = np.arange(len(product.branch_node)) + np.repeat(
-        product.first_prob - product.branch_ptr[:-1], sizes
-    )
     return csc_array(
-        (product.prob[place], product.branch_node, product.branch_ptr),
-        shape=(len(product), len(sizes)),
+        (product.prob[product.branch], product.branch_node, product.branch_ptr),
+        shape=(len(product), len(product.choice)),
     )
 
 

@@ -18,26 +18,23 @@ from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from ig_theory.augmentation import RUNNING
 from ig_theory.chain import ROUNDING, evaluate
 from ig_theory.cmdp import Bools, ConstrainedMDP, Floats, Ints
 from ig_theory.constraint import BudgetConstraint, as_constraints
 from ig_theory.errors import SolverError
-from ig_theory.solvers.discounted_states import DiscountedStates, macqueen
-from ig_theory.solvers.exact_costs import exact_costs
+from ig_theory.solvers.expected.exact_costs import EXACT_SIZE, exact_costs
 from ig_theory.solvers.solution import Status
-from ig_theory.solvers.state_product import start_bounds, state_product
+from ig_theory.solvers.totals.discounted_states import DiscountedStates
+from ig_theory.solvers.totals.start import over_states
+from ig_theory.solvers.totals.states import branch_probabilities, state_product, weights_of
 from ig_theory.solvers.unconstrained import SMALL, backward_induction, unconstrained
 from ig_theory.verdict import Bounds
 
-EXACT_SIZE = 200
-"""Branches (times steps) up to which a cost at its budget is decided by elimination."""
-
 
 @dataclass(frozen=True, eq=False)
-class ExpectedCost:
+class ExpectedCosts:
     """A model, its expected-cost constraints, and what both solvers ask of them."""
 
     model: ConstrainedMDP
@@ -105,7 +102,7 @@ class ExpectedCost:
                 earned, paid = self.discounted(t)
                 gains.append(reward * earned - prices @ paid)
             found = backward_induction(self.model, gains, Fraction(1), exact=False)
-            bounds = start_bounds(self.model, found.lower[0], found.upper[0])
+            bounds = over_states(self.model, found.lower[0], found.upper[0])
             assert found.policy is not None
             return bounds, self._filled(found.policy[:-1]), found.lower[0]
         gain = reward * self.reward - prices @ self.cost
@@ -114,32 +111,20 @@ class ExpectedCost:
         else:
             found = self.sweeps.solve(gain, "mpi", tolerance, start)
         assert found.policy is not None
-        bounds = start_bounds(self.model, found.lower, found.upper)
+        bounds = over_states(self.model, found.lower, found.upper)
         return bounds, self._filled(found.policy), found.lower
 
     def _filled(self, policy: Ints) -> Ints:
         """A choice at terminal states too."""
         return np.where(policy < 0, self.model.choice_ptr[:-1], policy)
 
-    def weights(self, policy: Ints) -> Floats:
-        """A deterministic policy as weights, [C] or [T, C]."""
-        if self.horizon is None:
-            weight = np.zeros(self.model.C)
-            weight[policy] = 1.0
-            return weight
-        weight = np.zeros((self.horizon, self.model.C))
-        np.put_along_axis(weight, policy, 1.0, axis=1)
-        return weight
-
     def worth(self, policy: Ints) -> list[Bounds]:
         """Checked bounds on the reward and then the costs of a deterministic policy."""
         if self.horizon is None and self.model.reward_discount < 1 and not self.small:
             lower, upper = self.sweeps.evaluate(policy, [self.reward, *self.cost])
-            found = [
-                start_bounds(self.model, low, up) for low, up in zip(lower, upper, strict=True)
-            ]
-            return self._sharpened(found, self.weights(policy), None)
-        return self.worth_of(self.weights(policy))
+            found = [over_states(self.model, low, up) for low, up in zip(lower, upper, strict=True)]
+            return self._sharpened(found, weights_of(self.model, policy), None)
+        return self.worth_of(weights_of(self.model, policy))
 
     def worth_of(self, weight: Floats, stop: Floats | None = None) -> list[Bounds]:
         """The same of a randomised policy, [C] or [T, C].
@@ -151,15 +136,13 @@ class ExpectedCost:
         """
         if self.horizon is not None:
             found = self._over_time(weight)
-        elif self.model.reward_discount < 1 and self.small and stop is None:
-            found = self._by_elimination(weight)
         else:
             found = self._by_chain(weight, stop)
         return self._sharpened(found, weight, stop)
 
     def _over_time(self, weight: Floats) -> list[Bounds]:
         model = self.model
-        prob = _scaled(model)
+        prob = branch_probabilities(model)
         value, error = np.zeros((1 + len(self.cost), model.S)), np.zeros(1 + len(self.cost))
         longest = int(np.diff(model.branch_ptr[model.choice_ptr]).max()) + 8
         for t in reversed(range(len(weight))):
@@ -172,27 +155,8 @@ class ExpectedCost:
             value = np.add.reduceat(weight[t] * (gains + after), model.choice_ptr[:-1], axis=1)
             error = (1 + longest * ROUNDING) * error + 2 * ROUNDING * longest * size
         return [
-            start_bounds(model, v - e, v + e) for v, e in zip(value, error.tolist(), strict=True)
+            over_states(model, v - e, v + e) for v, e in zip(value, error.tolist(), strict=True)
         ]
-
-    def _by_elimination(self, weight: Floats) -> list[Bounds]:
-        model, beta = self.model, self.model.reward_discount
-        mass = _scaled(model) * weight[model.branch_choice]
-        matrix = np.zeros((model.S, model.S))
-        np.add.at(matrix, (model.choice_state[model.branch_choice], model.branch_state), mass)
-        matrix[model.terminal] = 0.0
-        longest = int(np.diff(model.branch_ptr[model.choice_ptr]).max()) + 8
-        found = []
-        for gain in (self.reward, *self.cost):
-            earned = np.add.reduceat(weight * gain, model.choice_ptr[:-1])
-            x = np.linalg.solve(np.eye(model.S) - float(beta) * matrix, earned)
-            y = earned + float(beta) * (matrix @ x)
-            size = np.abs(x).max() + np.abs(gain).max()
-            moves = (float((y - x).min()), float((y - x).max()))
-            error = 2 * ROUNDING * (longest + model.S) * size
-            lower, upper = macqueen(y, moves, error, float(beta / (1 - beta)), model.terminal)
-            found.append(start_bounds(model, lower, upper))
-        return found
 
     def _by_chain(self, weight: Floats, stop: Floats | None) -> list[Bounds]:
         model = self.model
@@ -203,15 +167,13 @@ class ExpectedCost:
         mask = running[product.choice_node]
         flow: Floats = product.weight * mask
         gains = np.vstack([self.reward, self.cost])[:, product.choice] * flow
-        constant: Floats = np.stack(
-            [np.bincount(product.choice_node, weights=g, minlength=model.S) for g in gains], axis=1
-        )
+        constant: Floats = np.stack([product.at_nodes(g) for g in gains], axis=1)
         killed = None if stop is None else np.where(running, stop, 0.0)
         if not reached.all():
             killed = np.where(reached, 0.0 if killed is None else killed, 1.0)
         totals = evaluate(product, constant, float(model.reward_discount), flow, killed)
         return [
-            start_bounds(model, totals.lower[:, k], totals.upper[:, k])
+            over_states(model, totals.lower[:, k], totals.upper[:, k])
             for k in range(constant.shape[1])
         ]
 
@@ -223,13 +185,8 @@ class ExpectedCost:
                 if not self.cost[k, self.paid(weight)].any():  # no run ever pays
                     bounds = Bounds(0.0, 0.0)
                 elif self.model.B * (self.horizon or 1) <= EXACT_SIZE:
-                    exact = (
-                        exact_costs(
-                            self.model, self.constraints, weight, stop, self.reached(weight)
-                        )
-                        if exact is None
-                        else exact
-                    )
+                    if exact is None:
+                        exact = exact_costs(self.model, self.constraints, weight, stop)
                     bounds = Bounds(exact[k], exact[k])
             out.append(bounds)
         return out
@@ -259,7 +216,7 @@ class ExpectedCost:
 
 def expected_cost(
     model: ConstrainedMDP, constraints: BudgetConstraint | Sequence[BudgetConstraint]
-) -> ExpectedCost:
+) -> ExpectedCosts:
     """Read the constraints as expected costs.
 
     Raises
@@ -269,7 +226,7 @@ def expected_cost(
     ConstraintError, ModelError
         If there is no constraint, horizons differ, or a cost is unknown.
     """
-    problem = ExpectedCost(model, as_constraints(constraints))
+    problem = ExpectedCosts(model, as_constraints(constraints))
     for constraint in problem.constraints:
         model.cost_index(constraint.cost)
     return problem
@@ -281,9 +238,3 @@ def judged(value: Bounds, kept: bool, tolerance: float) -> Status:
     if not close and np.isfinite(float(value.upper)):
         close = value.width <= tolerance * (1 + abs(value.middle))
     return Status.CERTIFIED if kept and close else Status.UNCERTIFIED
-
-
-def _scaled(model: ConstrainedMDP) -> npt.NDArray[np.float64]:
-    prob = model.branch_prob.astype(np.float64)
-    total = np.add.reduceat(prob, model.branch_ptr[:-1])
-    return np.asarray(prob / total[model.branch_choice])

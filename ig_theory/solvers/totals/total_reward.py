@@ -15,14 +15,13 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ig_theory.augmentation import RUNNING, Product
-from ig_theory.chain import MOST_SWEEPS, ROUNDING, TOLERANCE, evaluate, evaluate_exact
+from ig_theory.chain import MOST_SWEEPS, ROUNDING, TOLERANCE, evaluate
 from ig_theory.cmdp import Bools, Floats, Ints
 from ig_theory.errors import SolverError
-from ig_theory.solvers.end_components import almost_sure, end_components
 from ig_theory.solvers.solution import Solution, Status
+from ig_theory.solvers.totals.end_components import almost_sure, end_components
 
 
 def best_total(
@@ -55,63 +54,6 @@ def best_total(
     upper_nodes = np.maximum(upper[quotient.group], lower)
     status = Status.CERTIFIED if certified else Status.UNCERTIFIED
     return Solution(lower, upper_nodes, policy, status, float(residual))
-
-
-def best_total_exact(
-    product: Product, gain: npt.NDArray[np.object_], beta: Fraction, start: Solution, alive: Bools
-) -> Solution:
-    """Make a solution exact over the rationals by policy improvement.
-
-    Leaves are worth 0. Nodes worth an infinity in `start` keep it.
-
-    Raises
-    ------
-    SolverError
-        If the product is too large for elimination over the rationals.
-    """
-    assert start.policy is not None
-    policy = start.policy.copy()
-    while True:
-        weight = np.array([Fraction(0)] * len(product.choice), dtype=object)
-        chosen = policy[policy >= 0]
-        weight[chosen] = Fraction(1)
-        earned = [gain[j] if j >= 0 else Fraction(0) for j in policy.tolist()]
-        value = evaluate_exact(product, earned, beta, weight)
-        for n in np.flatnonzero(~np.isfinite(start.lower)).tolist():
-            value[n] = float(start.lower[n])
-        improved = False
-        for n in np.flatnonzero(policy >= 0).tolist():
-            for j in range(product.choice_ptr[n], product.choice_ptr[n + 1]):
-                if alive[j] and _exact_backup(product, j, gain, beta, value) > value[n]:
-                    policy[n], improved = j, True
-                    break
-        if not improved:
-            _within(value, start)
-            out = np.empty(len(product), dtype=object)
-            out[:] = value
-            return Solution(out, out, policy, Status.EXACT, 0.0)
-
-
-def _within(value: list[Any], start: Solution) -> None:
-    """Policy improvement can rest on a policy that is not optimal only if beta = 1; say so."""
-    if start.status is not Status.CERTIFIED:
-        return
-    for n, exact in enumerate(value):
-        if not start.lower[n] <= exact <= start.upper[n]:
-            raise SolverError.at(
-                f"exact value of pair {n}", f"within {start.lower[n]}..{start.upper[n]}", exact,
-                "use the float bounds instead",
-            )  # fmt: skip
-
-
-def _exact_backup(
-    product: Product, j: int, gain: npt.NDArray[np.object_], beta: Fraction, value: list[Any]
-) -> Any:
-    total = gain[j]
-    first = product.first_prob[j] - product.branch_ptr[j]
-    for b in range(product.branch_ptr[j], product.branch_ptr[j + 1]):
-        total += beta * product.model.branch_prob[b + first] * value[product.branch_node[b]]
-    return total
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +144,7 @@ def _order(product: Product, group: Ints, option_ptr: Ints, option: Ints) -> tup
 
 def _iterate(quotient: _Quotient, gain: Floats, beta: float) -> Floats:
     """Value iteration from 0 (from below where every gain is >= 0)."""
-    from ig_theory.solvers.reward_kernels import optimise
+    from ig_theory.solvers.kernels.reward import optimise
 
     x = np.where(np.isfinite(quotient.stay), quotient.stay, 0.0)
     optimise(
@@ -217,7 +159,7 @@ def _upper(quotient: _Quotient, gain: Floats, beta: float, value: Floats) -> tup
 
     ``U = value + e w`` with w the longest expected time that a nearly optimal policy can take.
     """
-    from ig_theory.solvers.reward_kernels import backups, optimise
+    from ig_theory.solvers.kernels.reward import backups, optimise
 
     flat = _flat(quotient, gain)
     owner = np.repeat(np.arange(len(value)), np.diff(quotient.option_ptr))
@@ -258,7 +200,7 @@ def _policy(
     product: Product, quotient: _Quotient, gain: Floats, beta: float, value: Floats
 ) -> Ints:
     """A choice for every running node that attains the value."""
-    from ig_theory.solvers.reward_kernels import backups
+    from ig_theory.solvers.kernels.reward import backups
 
     groups = len(value)
     out = np.empty(len(quotient.option))
@@ -324,8 +266,7 @@ def _policy_value(
     quotient: _Quotient,
 ) -> tuple[Floats, bool]:  # fmt: skip
     """The certified value of the policy; infinities come from the iteration."""
-    weight = np.zeros(len(product.choice))
-    weight[policy[policy >= 0]] = 1.0
+    weight = product.deterministic(policy)
     constant = leaf.copy()
     running = policy >= 0
     constant[running] = gain[policy[running]]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ig_theory.cmdp import Bools, ConstrainedMDP, Floats, Ints
 from ig_theory.errors import IGTheoryError, SolverError
+from ig_theory.solvers.totals.states import branch_probabilities, exact_branches
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,6 @@ class Choices:
     def states(self) -> int:
         """How many states there are."""
         return len(self.terminal)
-
-
-def exact_branches(model: ConstrainedMDP) -> list[list[tuple[Fraction, int]]]:
-    """Every choice's branches with the rationals that its floats are, scaled to total 1."""
-    prob = [p if isinstance(p, Fraction) else Fraction(float(p)) for p in model.branch_prob]
-    pointers, states = model.branch_ptr.tolist(), model.branch_state.tolist()
-    out = []
-    for low, high in pairwise(pointers):
-        total = sum(prob[low:high])
-        out.append([(prob[b] / total, states[b]) for b in range(low, high)])
-    return out
 
 
 def both_signs(state: str) -> IGTheoryError:
@@ -68,9 +57,8 @@ def as_lists(model: ConstrainedMDP, gain: Any, exact: bool) -> Choices:
     if exact:
         branches.extend(list(row) for row in exact_branches(model))
     else:
-        prob = model.branch_prob.astype(np.float64)
-        prob /= np.add.reduceat(prob, model.branch_ptr[:-1])[model.branch_choice]
-        pairs = list(zip(prob.tolist(), model.branch_state.tolist(), strict=True))
+        prob = branch_probabilities(model).tolist()
+        pairs = list(zip(prob, model.branch_state.tolist(), strict=True))
         pointers = model.branch_ptr.tolist()
         branches.extend(pairs[i:j] for i, j in pairwise(pointers))
     names = [model.state_name(s) for s in range(model.S)]

@@ -9,62 +9,38 @@ open is at most ``beta^N`` times their difference, and is part of the bounds.
 
 from __future__ import annotations
 
-import contextlib
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from ig_theory.augmentation import BROKEN, RUNNING, Product, every_choice, explore
+from ig_theory.augmentation import BROKEN, RUNNING, Product
 from ig_theory.chain import evaluate
-from ig_theory.cmdp import Bools, ConstrainedMDP, Floats, Ints
-from ig_theory.constraint import BudgetConstraint
+from ig_theory.cmdp import Ints
 from ig_theory.errors import SolverError
-from ig_theory.solvers.end_components import end_components
+from ig_theory.solvers.risk.earnings import (
+    ELIMINATION,
+    Earnings,
+    after_breaking,
+    best_of_states,
+    placed,
+    solve,
+)
+from ig_theory.solvers.risk.unroll import unroll
 from ig_theory.solvers.solution import Solution
-from ig_theory.solvers.total_reward import best_total
-from ig_theory.solvers.unroll import unroll
-from ig_theory.solvers.violation import Violation, as_fractions, exact_total, over_branches
+from ig_theory.solvers.totals.branches import over_branches
+from ig_theory.solvers.totals.end_components import refuse_endless
+from ig_theory.solvers.totals.exact_total import as_fractions
+from ig_theory.solvers.totals.total_reward import best_total
+from ig_theory.solvers.violation import Violation
 
 After = Literal["stop", "free"]
 
-ELIMINATION = 3_000
-"""Beyond this many pairs exact models are answered by certified floats."""
-
 UNROLLED = 400_000
 """How many pairs an endless discounted run may be unrolled to."""
-
-
-@dataclass(frozen=True, eq=False)
-class Earnings:
-    """What is earned on a product of the model's own reward discount.
-
-    Attributes
-    ----------
-    gain : (lower, upper), [M]
-    leaf : (lower, upper), [N]
-        Equal arrays of Fractions where exact.
-    """
-
-    gain: tuple[npt.NDArray[Any], npt.NDArray[Any]]
-    leaf: tuple[npt.NDArray[Any], npt.NDArray[Any]]
-
-    @property
-    def exact(self) -> bool:
-        """Whether all of it is Fractions."""
-        return all(a.dtype == object for a in (*self.gain, *self.leaf))
-
-    def floats(self) -> Earnings:
-        """The same as floats."""
-        return Earnings(_as_floats(self.gain), _as_floats(self.leaf))
-
-    @property
-    def sharp(self) -> bool:
-        """Whether lower and upper are the same."""
-        return self.gain[0] is self.gain[1] and self.leaf[0] is self.leaf[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,12 +86,11 @@ def chance_problem(violation: Violation, after: After, gap: float) -> ChanceProb
     beta = product.model.reward_discount
     earned = _earnings(product, after)
     if beta == 1 and not product.timed:
-        _no_endless_reward(product, earned)
+        refuse_endless(product, np.ones(len(product.choice), dtype=bool), earned.floats().gain[1])
     alive = violation.staying | ~violation.never[product.choice_node]
     assert violation.solution.policy is not None
     between = ~violation.never & ~violation.surely
-    best = np.zeros(len(alive), dtype=bool)
-    best[violation.solution.policy[violation.solution.policy >= 0]] = True
+    best = product.deterministic(violation.solution.policy) > 0
     alive &= best | ~between[product.choice_node]
     safest = solve(product, earned, beta, alive)
     assert safest.policy is not None
@@ -131,28 +106,6 @@ def chance_problem(violation: Violation, after: After, gap: float) -> ChanceProb
         origin = np.arange(len(alive))
         return ChanceProblem(product, origin, timed, broken, safest.policy, safest, violation)
     return _unrolled(violation, earned.floats(), safest, gap)
-
-
-def solve(
-    product: Product, earnings: Earnings, beta: Fraction, alive: Bools | None = None
-) -> Solution:
-    """The best total: Fractions where the earnings are and elimination is feasible."""
-    if alive is None:
-        alive = np.ones(len(product.choice), dtype=bool)
-    floats = earnings.floats()
-    found = best_total(product, floats.gain[1], floats.leaf[1], beta, alive)
-    if not floats.sharp:
-        low = best_total(product, floats.gain[0], floats.leaf[0], beta, alive)
-        found = replace(found, lower=low.lower, policy=low.policy)
-    if earnings.exact and len(product) <= ELIMINATION and np.isfinite(found.lower).all():
-        with contextlib.suppress(SolverError):
-            return exact_total(product, earnings.gain[0], earnings.leaf[0], beta, found, alive)
-    return found
-
-
-def _as_floats(sides: tuple[Any, Any]) -> tuple[Floats, Floats]:
-    low = sides[0].astype(np.float64)
-    return low, low if sides[0] is sides[1] else sides[1].astype(np.float64)
 
 
 def _earnings(product: Product, after: After) -> Earnings:
@@ -175,7 +128,7 @@ def _earnings(product: Product, after: After) -> Earnings:
         leaf = nothing.astype(worth.dtype)
         first = product.initial[product.outcome[product.initial] == BROKEN]
         if not product.timed or product.constraints[0].horizon:
-            leaf[first] = worth[_place(product, product.state[first], np.zeros(len(first), int))]
+            leaf[first] = worth[placed(product, product.state[first], np.zeros(len(first), int))]
         sides.append((gain, leaf))
     if free.lower is free.upper:
         sides[1] = sides[0]
@@ -183,73 +136,17 @@ def _earnings(product: Product, after: After) -> Earnings:
 
 
 def _unconstrained(product: Product) -> Solution:
-    """The best value without any budget of (time, state), flat; 0 where the run is over."""
-    model, horizon = product.model, product.constraints[0].horizon
-    free = BudgetConstraint(0, horizon=horizon)
-    states = explore(without_costs(model), free, every_choice, limit=2**31)
-    gain, leaf = model.reward[states.choice], as_fractions(np.zeros(len(states)))
-    floats = gain.astype(np.float64), leaf.astype(np.float64)
-    exact = model.exact and len(product) <= ELIMINATION
-    earned = (
-        Earnings((gain, gain), (leaf, leaf)) if exact
-        else Earnings((floats[0],) * 2, (floats[1],) * 2)
-    )  # fmt: skip
-    found = solve(states, earned, model.reward_discount)
+    """The best value without any budget of (time, state), flat; 0 where no run comes."""
+    model, exact = product.model, product.model.exact and len(product) <= ELIMINATION
+    reward = model.reward if exact else model.reward.astype(np.float64)
+    horizon = product.constraints[0].horizon
+    found = best_of_states(model, reward, model.reward_discount, horizon)
     if not (np.isfinite(found.lower.astype(float)) & np.isfinite(found.upper.astype(float))).all():
         raise SolverError.at(
             "the unconstrained optimum", "a finite reward after a violation", "an infinite one",
             "set reward_discount below 1 or a horizon, or use after='stop'",
         )  # fmt: skip
-    times = 1 if horizon is None else horizon + 1
-    when = states.time if horizon is not None else np.zeros(len(states), dtype=np.int64)
-    out = []
-    for value in (found.lower, found.upper):
-        flat = np.zeros(times * model.S, dtype=value.dtype)
-        flat[:] = 0
-        flat[when * model.S + states.state] = value
-        out.append(flat)
-    return replace(found, lower=out[0], upper=out[0] if found.lower is found.upper else out[1])
-
-
-def without_costs(model: ConstrainedMDP) -> ConstrainedMDP:
-    """The same model where nothing costs, as a plain `ConstrainedMDP`."""
-    return ConstrainedMDP(
-        model.choice_ptr, model.branch_ptr, model.branch_state, model.branch_prob, model.reward,
-        np.zeros((1, model.C), dtype=np.int64), model.initial, model.terminal,
-        reward_discount=model.reward_discount,
-    )  # fmt: skip
-
-
-def after_breaking(
-    product: Product, worth: npt.NDArray[Any], discount: Fraction
-) -> npt.NDArray[Any]:
-    """``discount * E worth`` after each choice that breaks at once, 0 elsewhere, [M].
-
-    Parameters
-    ----------
-    product
-        With a sink, to which those choices lead.
-    worth : [S], or [(T+1) S] by time where the product is timed
-        Fractions give Fractions.
-    """
-    model, sink = product.model, len(product) - 1
-    beta = discount if worth.dtype == object else float(discount)
-    out = np.zeros(len(product.choice), dtype=worth.dtype)
-    out[:] = Fraction(0) if worth.dtype == object else 0.0
-    to_sink = np.flatnonzero(product.branch_node == sink)
-    if not len(to_sink):
-        return out
-    choice = np.searchsorted(product.branch_ptr, to_sink, side="right") - 1
-    branch = product.first_prob[choice] + to_sink - product.branch_ptr[choice]
-    prob = model.branch_prob[branch] if worth.dtype == object else product.prob[branch]
-    time = product.time[product.choice_node[choice]].astype(np.int64) + 1
-    mass = beta * prob * worth[_place(product, model.branch_state[branch], time)]
-    np.add.at(out, choice, mass)
-    return out
-
-
-def _place(product: Product, state: npt.NDArray[Any], time: Ints) -> Ints:
-    return np.asarray((time * product.model.S if product.timed else 0) + state, dtype=np.int64)
+    return found
 
 
 def _powers(product: Product, beta: Fraction, exact: bool) -> npt.NDArray[Any]:
@@ -267,27 +164,14 @@ def _scaled(sides: tuple[Any, Any], weight: npt.NDArray[Any]) -> tuple[Any, Any]
     return low, low if sides[0] is sides[1] else sides[1] * weight
 
 
-def _no_endless_reward(product: Product, earned: Earnings) -> None:
-    gain = earned.floats().gain[1]
-    internal = end_components(product, np.ones(len(gain), dtype=bool))[1]
-    paying = np.flatnonzero(internal & (gain != 0))
-    if len(paying):
-        name = product.model.state_name(int(product.state[product.choice_node[paying[0]]]))
-        raise SolverError.at(
-            f"undiscounted reward around state {name}", "no reward where a run can stay for ever",
-            float(gain[paying[0]]), "set reward_discount below 1, or a horizon",
-        )  # fmt: skip
-
-
 def _unrolled(
     violation: Violation, earned: Earnings, safest: Solution, gap: float
 ) -> ChanceProblem:
     product = violation.product
     beta = float(product.model.reward_discount)
     assert safest.policy is not None
-    weight = np.zeros(len(product.choice))
-    weight[safest.policy[safest.policy >= 0]] = 1.0
-    gain = np.bincount(product.choice_node, weights=weight * earned.gain[0], minlength=len(product))
+    weight = product.deterministic(safest.policy)
+    gain = product.at_nodes(weight * earned.gain[0])
     low = evaluate(product, (gain + earned.leaf[0])[:, None], beta, weight).lower[:, 0]
     every = np.ones(len(weight), dtype=bool)
     high = best_total(

@@ -18,8 +18,9 @@ import numpy as np
 
 from ig_theory.chain import ROUNDING
 from ig_theory.cmdp import ConstrainedMDP, Floats, Ints
-from ig_theory.solvers.discounted_states import macqueen
-from ig_theory.solvers.small_graphs import (
+from ig_theory.solvers.solution import Solution, Status
+from ig_theory.solvers.totals.discounted_states import macqueen
+from ig_theory.solvers.totals.small_graphs import (
     Choices,
     almost_surely,
     as_lists,
@@ -28,7 +29,6 @@ from ig_theory.solvers.small_graphs import (
     standing_policy,
     toward,
 )
-from ig_theory.solvers.solution import Solution, Status
 
 STOP = -1
 """The option of a group that may stay for ever at no reward, and of terminal states."""

@@ -8,8 +8,8 @@ from ig_theory.augmentation import RUNNING, Product
 from ig_theory.chain import ROUNDING, Totals
 from ig_theory.cmdp import Floats
 
-LARGEST = 2_000
-"""Running nodes up to which dense elimination is offered."""
+LARGEST = 80
+"""Running nodes up to which many models at once are eliminated faster than swept one by one."""
 
 _CHUNK = 4_000_000
 
@@ -25,7 +25,7 @@ def direct_totals(
     Parameters
     ----------
     product : Product
-        Without endless classes if ``beta = 1``; at most `LARGEST` running nodes.
+        Without endless classes if ``beta = 1``; meant for at most `LARGEST` running nodes.
     constant : float64[N, R]
         What each node earns at once; leaves earn 0.
     weight : float64[M]
@@ -59,7 +59,7 @@ def direct_totals(
     place[inner] = np.arange(size)
     sizes = np.diff(product.branch_ptr)
     choice = np.repeat(np.arange(len(product.choice)), sizes)
-    number = np.arange(len(choice)) + np.repeat(product.first_prob - product.branch_ptr[:-1], sizes)
+    number = product.branch
     target = place[product.branch_node]
     inside = (target >= 0) & (weight[choice] > 0)
     cell = place[product.choice_node[choice]] * size + target

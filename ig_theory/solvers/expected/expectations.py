@@ -1,4 +1,4 @@
-"""Expected discounted reward and cost of the policies of a model.
+"""Expected discounted reward and cost of policies, at every state: what safe iteration asks.
 
 An expected cost needs no budgets: its nodes are the states (at each time, if there is a
 horizon). Costs are counted in multiples of the model's cost unit, whole numbers, so that
@@ -8,28 +8,26 @@ comparing a bound with the budget rounds nothing.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from ig_theory.augmentation import RUNNING, Product, every_choice, explore
+from ig_theory.augmentation import RUNNING, Product
 from ig_theory.budget import float_down, float_up
-from ig_theory.chain import ROUNDING, Totals, evaluate
+from ig_theory.chain import evaluate
 from ig_theory.cmdp import Bools, ConstrainedMDP, Floats
 from ig_theory.constraint import BudgetConstraint
 from ig_theory.errors import SolverError
-from ig_theory.solvers.direct import LARGEST, direct_totals
-from ig_theory.solvers.end_components import end_components
+from ig_theory.solvers.expected.exact_costs import EXACT_SIZE, exact_costs
+from ig_theory.solvers.expected.state_programs import StatePrograms
 from ig_theory.solvers.solution import Status
-from ig_theory.solvers.state_programs import StatePrograms
-from ig_theory.solvers.total_reward import best_total
+from ig_theory.solvers.totals.end_components import end_components
+from ig_theory.solvers.totals.start import over_start
+from ig_theory.solvers.totals.states import reachable_states
+from ig_theory.solvers.totals.total_reward import best_total
 from ig_theory.verdict import Bounds
-
-SMALL = 200
-"""Running nodes up to which elimination is faster than sweeps."""
 
 MOST_PUSHES = 5_000
 """Steps after which the visits of long runs are taken as they are."""
@@ -58,7 +56,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, eq=False)
-class ExpectedCost:
+class Expectations:
     """A model and the budget of its expected cost.
 
     Attributes
@@ -79,7 +77,7 @@ class ExpectedCost:
     budget: Fraction
 
     @classmethod
-    def of(cls, model: ConstrainedMDP, constraint: BudgetConstraint) -> ExpectedCost:
+    def of(cls, model: ConstrainedMDP, constraint: BudgetConstraint) -> Expectations:
         """Explore the states.
 
         Raises
@@ -91,15 +89,13 @@ class ExpectedCost:
         --------
         >>> from ig_theory.builders import from_dict
         >>> model = from_dict({"s": {"go": (1, 2, {"s": 0.5, "t": 0.5})}}, initial="s")
-        >>> problem = ExpectedCost.of(model, BudgetConstraint(3))
+        >>> problem = Expectations.of(model, BudgetConstraint(3))
         >>> found = problem.evaluate(np.ones(1))
         >>> round(found.reward.middle, 9), round(found.cost.middle, 9)
         (4.0, 2.0)
         """
         row = model.cost_index(constraint.cost)
-        costless = changed(model, cost=np.zeros_like(model.cost))
-        free = BudgetConstraint(0, horizon=constraint.horizon)
-        product = explore(costless, free, every_choice, limit=2**31)
+        product = reachable_states(model, constraint.horizon)
         _check_discounts(model, constraint, product)
         return cls(
             model, constraint, product,
@@ -129,23 +125,18 @@ class ExpectedCost:
         prob = self.product.initial_prob.astype(np.float64)
         return np.asarray(prob / prob.sum())
 
-    def at_nodes(self, weight: Floats, per_choice: Floats) -> Floats:
-        """The policy's mean over each node's choices, float64[N]."""
-        total = np.bincount(
-            self.product.choice_node, weights=weight * per_choice, minlength=len(self.product)
-        )
-        return total.astype(np.float64)
-
     def evaluate(self, weight: Floats) -> Evaluation:
         """Evaluate a policy, float64[M]; two-sided and checked, see `chain.evaluate`."""
-        earned, paid = self.at_nodes(weight, self.gain), self.at_nodes(weight, self.price)
+        at_nodes = self.product.at_nodes
+        earned, paid = at_nodes(weight * self.gain), at_nodes(weight * self.price)
         columns = [paid, np.where(self.running, 1.0, 0.0)]
         if self.beta == self.gamma:
-            totals = self._totals(np.stack([*columns, earned], axis=1), self.gamma, weight)
+            columns.append(earned)
+            totals = evaluate(self.product, np.stack(columns, axis=1), self.gamma, weight)
             lower, upper, certified = totals.lower, totals.upper, totals.certified
         else:
-            costs = self._totals(np.stack(columns, axis=1), self.gamma, weight)
-            rewards = self._totals(earned[:, None], self.beta, weight)
+            costs = evaluate(self.product, np.stack(columns, axis=1), self.gamma, weight)
+            rewards = evaluate(self.product, earned[:, None], self.beta, weight)
             lower = np.hstack([costs.lower, rewards.lower])
             upper = np.hstack([costs.upper, rewards.upper])
             certified = costs.certified and rewards.certified
@@ -158,13 +149,22 @@ class ExpectedCost:
             certified,
         )  # fmt: skip
 
+    def decided(self, weight: Floats, found: Evaluation) -> Evaluation:
+        """The same, with the exact cost where rounding alone hides whether the budget is kept."""
+        size = self.model.B * (self.constraint.horizon or 1)
+        if not found.cost.lower <= self.budget < found.cost.upper or size > EXACT_SIZE:
+            return found
+        (cost,) = exact_costs(self.model, (self.constraint,), self.per_choice(weight))
+        exactly = cost / self.model.cost_unit
+        return replace(found, cost=Bounds(exactly, exactly))
+
     def _certified(
         self, weight: Floats, per_choice: Floats, lower: Floats, upper: Floats
     ) -> Bounds:
         """Bounds at the start; exactly 0 where the policy never meets anything else."""
         if self.is_free(weight, per_choice):
             return Bounds(0.0, 0.0)
-        return self.expectation(lower, upper)
+        return over_start(self.product, lower, upper)
 
     def is_free(self, weight: Floats, per_choice: Floats) -> bool:
         """Whether every choice that the policy can come to take earns (or costs) 0."""
@@ -178,31 +178,9 @@ class ExpectedCost:
         )
         return not meets[product.initial].any()
 
-    def _totals(self, constant: Floats, discount: float, weight: Floats) -> Totals:
-        """Elimination for small chains and where sweeps do not settle, sweeps for others."""
-        size = int(self.running.sum())
-        if size > SMALL:
-            with np.errstate(over="ignore", invalid="ignore"):
-                found = evaluate(self.product, constant, discount, weight)
-                wide = float(np.abs(found.upper - found.lower).max(initial=0.0))
-            if (found.certified and math.isfinite(wide)) or size > LARGEST:
-                return found
-        one = direct_totals(self.product, constant, discount, weight, self.product.prob[None])
-        return Totals(one.lower[0], one.upper[0], one.certified, one.residual)
-
-    def expectation(self, lower: Floats, upper: Floats) -> Bounds:
-        """Bounds of the mean over the initial distribution, rounded outwards."""
-        first = self.product.initial
-        low, high = self.start * lower[first], self.start * upper[first]
-        margin = ROUNDING * (len(low) + 4)
-        return Bounds(
-            float(low.sum() - margin * np.abs(low).sum()),
-            float(high.sum() + margin * np.abs(high).sum()),
-        )
-
     def backup(self, per_choice: Floats, discount: float, value: Floats) -> Floats:
         """``per_choice + discount P value`` of every choice, float64[M]."""
-        from ig_theory.solvers.reward_kernels import backups
+        from ig_theory.solvers.kernels.reward import backups
 
         product, out = self.product, np.empty(len(self.gain))
         backups(
@@ -220,7 +198,7 @@ class ExpectedCost:
 
     def total(self, per_node: Floats, weight: Floats) -> Floats:
         """The expected gamma-discounted total of costs per node (approximate), float64[N]."""
-        found = self._totals(per_node[:, None], self.gamma, weight)
+        found = evaluate(self.product, per_node[:, None], self.gamma, weight)
         return np.asarray((found.lower + found.upper)[:, 0] / 2)
 
     def mean(self, value: Floats) -> float:
@@ -253,10 +231,9 @@ class ExpectedCost:
             np.ones(len(self.price), dtype=bool),
         )  # fmt: skip
         assert found.policy is not None
-        weight = np.zeros(len(self.price))
-        weight[found.policy[found.policy >= 0]] = 1.0
         certified = found.status is not Status.UNCERTIFIED
-        least = self.expectation(-found.upper, -found.lower)
+        least = over_start(self.product, -found.upper, -found.lower)
+        weight = self.product.deterministic(found.policy)
         return weight, least if certified else Bounds(-math.inf, least.upper)
 
     def in_units(self, cost: Bounds) -> Bounds:
@@ -287,12 +264,6 @@ class ExpectedCost:
         if policy.ndim == 1:
             return np.asarray(policy[product.choice])
         return np.asarray(policy[product.time[product.choice_node], product.choice])
-
-
-def changed(model: ConstrainedMDP, **changes: Any) -> ConstrainedMDP:
-    """The model with other arrays; without latents, whose base policy is kept as it is."""
-    kept = {f.name: getattr(model, f.name) for f in fields(ConstrainedMDP)}
-    return ConstrainedMDP(**(kept | changes))
 
 
 def _check_discounts(model: ConstrainedMDP, constraint: BudgetConstraint, product: Product) -> None:

@@ -10,8 +10,9 @@ import scipy.sparse as sp
 
 from ig_theory.cmdp import Bools, Floats
 from ig_theory.errors import SolverError
-from ig_theory.solvers.expected_cost import ExpectedCost
-from ig_theory.solvers.small_graphs import both_signs
+from ig_theory.solvers.expected.costs import ExpectedCosts
+from ig_theory.solvers.totals.small_graphs import both_signs
+from ig_theory.solvers.totals.states import branch_probabilities
 
 NOISE = 1e-11
 """Shares of a state's flow below this are rounding of the LP solver."""
@@ -36,7 +37,7 @@ class FlowProgram:
         return len(self.cost)
 
 
-def flow_program(problem: ExpectedCost) -> FlowProgram:
+def flow_program(problem: ExpectedCosts) -> FlowProgram:
     """The program over the states that can be reached, expanded over time with a horizon."""
     model, horizon = problem.model, problem.horizon
     states = problem.reached() & ~model.terminal
@@ -50,10 +51,9 @@ def flow_program(problem: ExpectedCost) -> FlowProgram:
         (np.ones(len(kept)), (row[model.choice_state[kept]], np.arange(len(kept)))), shape=size
     )
     branch = np.flatnonzero(choices[model.branch_choice] & states[model.branch_state])
-    prob = model.branch_prob.astype(np.float64)
-    total = np.add.reduceat(prob, model.branch_ptr[:-1])[model.branch_choice]
+    prob = branch_probabilities(model)
     arrive = sp.csr_array(
-        ((prob / total)[branch],
+        (prob[branch],
          (row[model.branch_state[branch]], place[model.branch_choice[branch]])), shape=size,
     )  # fmt: skip
     initial = model.initial.astype(np.float64)
@@ -72,7 +72,7 @@ def flow_program(problem: ExpectedCost) -> FlowProgram:
     return FlowProgram(states, choices, flow, source, reward, cost, stops, collects)
 
 
-def _ends(problem: ExpectedCost, states: Bools) -> tuple[Bools, Bools, Bools]:
+def _ends(problem: ExpectedCosts, states: Bools) -> tuple[Bools, Bools, Bools]:
     """Undiscounted: where a run may stop, where it can collect for ever, and the choices left.
 
     Within ends that collect, choices are taken out: a flow there could grow without a source.
@@ -81,7 +81,7 @@ def _ends(problem: ExpectedCost, states: Bools) -> tuple[Bools, Bools, Bools]:
     choices, none = states[model.choice_state], np.zeros(model.S, dtype=bool)
     if problem.horizon is not None or model.reward_discount < 1 or not choices.any():
         return none, none, choices
-    from ig_theory.solvers.end_components import StateGraph, end_components
+    from ig_theory.solvers.totals.end_components import StateGraph, end_components
 
     graph, owner = StateGraph(model), model.choice_state
     _, inside = end_components(graph, choices)
@@ -105,7 +105,7 @@ def _ends(problem: ExpectedCost, states: Bools) -> tuple[Bools, Bools, Bools]:
     return stops, collects, choices
 
 
-def flow_policy(problem: ExpectedCost, program: FlowProgram, x: Floats, stops: Bools) -> Any:
+def flow_policy(problem: ExpectedCosts, program: FlowProgram, x: Floats, stops: Bools) -> Any:
     """Weights and stop probabilities in proportion to the flow."""
     model = problem.model
     kept = np.flatnonzero(program.choices)

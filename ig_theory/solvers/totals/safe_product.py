@@ -16,8 +16,8 @@ from ig_theory.cmdp import Bools, ConstrainedMDP, Floats
 from ig_theory.constraint import BudgetConstraint, as_constraints
 from ig_theory.errors import SolverError
 from ig_theory.guard import GuardView
-from ig_theory.solvers.end_components import inductive
 from ig_theory.solvers.minimal_budget import SafeSet, minimal_budget
+from ig_theory.solvers.totals.end_components import inductive
 from ig_theory.tracker import ExactTracker, GridTracker, Tracker
 
 EXACT_PAIRS = 20_000

@@ -60,7 +60,7 @@ class DiscountedStates:
     """A model's arrays as the compiled sweeps want them: made once, solved for many gains."""
 
     def __init__(self, model: ConstrainedMDP, beta: Fraction) -> None:
-        from ig_theory.solvers import state_kernels
+        from ig_theory.solvers.kernels import state as state_kernels
 
         self.kernels: Any = state_kernels
         self.beta = float(beta)

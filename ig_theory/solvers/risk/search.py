@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from ig_theory.budget import float_up
-from ig_theory.solvers.chance_points import Point, best_at_price, linear_program, point_of
-from ig_theory.solvers.chance_problem import ChanceProblem
+from ig_theory.solvers.risk.points import Point, best_at_price, linear_program, point_of
+from ig_theory.solvers.risk.problem import ChanceProblem
 from ig_theory.verdict import Number
 
 ROUNDS = 60

@@ -1,0 +1,1 @@
+"""What solvers of expected-cost constraints share."""

@@ -1,0 +1,1 @@
+"""What solvers that trade reward for violations or for spending share."""
