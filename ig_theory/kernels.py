@@ -182,7 +182,7 @@ def linear(order, start, choice_ptr, weight, branch_ptr, branch_node, first_prob
                     continue
                 for k in range(columns):
                     fresh[k] = constant[n, k]
-                looped = 0.0
+                looped = others = 0.0
                 for j in range(choice_ptr[n], choice_ptr[n + 1]):
                     if weight[j] == 0.0:
                         continue
@@ -194,12 +194,15 @@ def linear(order, start, choice_ptr, weight, branch_ptr, branch_node, first_prob
                         if u == n:
                             looped += mass
                             continue
+                        others += mass
                         for k in range(columns):
                             y = x[u, k]
                             if y != 0.0:
                                 fresh[k] += mass * y
+                # A loop that is rarely left: 1 - looped may have lost its digits.
+                leave = max(1.0 - looped, others) if looped > 0.0 else 1.0
                 for k in range(columns):
-                    y = fresh[k] / (1.0 - looped) if looped > 0.0 else fresh[k]
+                    y = fresh[k] / leave if leave > 0.0 else fresh[k] * np.inf
                     old = x[n, k]
                     if y != old and (abs(y) == np.inf or not abs(y - old) <= tolerance * abs(y)):
                         moving = True

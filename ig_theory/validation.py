@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 FLOAT_TOTAL_TOLERANCE = 1e-9
 """How far a float64 distribution may be from 1; an exact one not at all."""
 
+NEAREST_DISCOUNT = Fraction(1, 10**7)
+"""A reward discount is 1, or at least this much below it."""
+
+LARGEST_NUMBER = 1e100
+"""Largest probability or reward in size: sums of rewards must not overflow."""
+
 LARGEST_COST = 2**40
 """Costs beyond this many units are refused, so that sums along any run fit int64."""
 
@@ -152,11 +158,12 @@ def _numbers(name: str, value: np.ndarray, length: int, exact: bool) -> None:
                     "rationalise it explicitly",
                 )  # fmt: skip
         return
-    bad = np.flatnonzero(~np.isfinite(value))
+    bad = np.flatnonzero(~(np.abs(value) <= LARGEST_NUMBER))
     if len(bad):
         raise ModelError.at(
-            f"{name}[{bad[0]}]", "a finite number", value[bad[0]], "repair that entry"
-        )
+            f"{name}[{bad[0]}]", f"a finite number, at most {LARGEST_NUMBER:g} in size",
+            value[bad[0]], "repair that entry",
+        )  # fmt: skip
 
 
 def _optional_names(model: ConstrainedMDP, states: int, choices: int) -> None:
@@ -191,6 +198,11 @@ def _scalars(model: ConstrainedMDP) -> None:
         raise ModelError.at(
             "reward_discount", "a Fraction in (0, 1]", repr(beta), "1 discounts none"
         )
+    if 0 < 1 - beta < NEAREST_DISCOUNT:
+        raise ModelError.at(
+            "reward_discount", f"1, or at most 1 - {float(NEAREST_DISCOUNT):g}", repr(beta),
+            "use 1: floats hardly tell them apart",
+        )  # fmt: skip
 
 
 def _successors(model: ConstrainedMDP, states: int) -> None:

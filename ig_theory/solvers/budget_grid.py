@@ -21,6 +21,9 @@ from ig_theory.tracker import GridTracker
 
 LOST = -1
 
+LARGEST_GRID = 1_000_000
+"""Levels of a grid, at most."""
+
 
 @dataclass(frozen=True, eq=False)
 class BudgetGrid:
@@ -103,7 +106,7 @@ def budget_grid(
     Raises
     ------
     SolverError
-        If costs are negative: budgets then have no largest level.
+        If costs are negative, so that budgets have no largest level, or there are too many.
 
     Examples
     --------
@@ -130,6 +133,11 @@ def budget_grid(
         least = int(constraint.boundary is Boundary.OPEN)
         free = BudgetConstraint(0, constraint.discount, cost=constraint.cost)
         tracker = GridTracker(model, free, per_unit, up)
+        if tracker.clip >= LARGEST_GRID:
+            raise SolverError.at(
+                "levels of budget", f"fewer than {LARGEST_GRID}", int(tracker.clip) + 1,
+                "use a coarser cost_unit or grid, or pareto",
+            )  # fmt: skip
         levels = range(int(tracker.clip) + 1)
         moves = [[tracker.step(g, int(c)) for g in levels] for c in costs]
         after = np.array(moves, dtype=np.int64).reshape(len(costs), -1)

@@ -60,7 +60,19 @@ class GridTable:
     sweeps: int
 
     def at(self, state: int, z: Fraction | int) -> Bounds:
-        """The value of the rounded budgets at (state, z); ``-inf`` where none is safe."""
+        """The value of the rounded budgets at (state, z); ``-inf`` where none is safe.
+
+        Raises
+        ------
+        SolverError
+            For ``gamma = 1``, if the budget is larger than the table's.
+        """
+        constraint = self.grid.constraint
+        if constraint.discount == 1 and z > constraint.budget:
+            raise SolverError.at(
+                "z", f"at most the table's budget {constraint.budget}", z,
+                "solve with a larger budget",
+            )  # fmt: skip
         level = self.grid.level(Fraction(z))
         if level == LOST:
             broken = 0.0 if self.beyond is Beyond.STOP else -math.inf
@@ -80,7 +92,7 @@ class GridTable:
     def choice(self, state: int, z: Fraction | int, time: int = 0) -> int:
         """The model's choice of the policy at a budget, `time` steps into the run; -1 if none."""
         level = self.grid.level(Fraction(z))
-        if level == LOST or self.grid.model.terminal[state]:
+        if level == LOST or self.grid.model.terminal[state] or not self.which.size:
             return -1
         rows = self.which if self.which.ndim == 2 else self.which[-1 - time]
         place = int(rows[level, state])
@@ -128,6 +140,12 @@ def grid_table(
     beyond = Beyond(beyond)
     grid = budget_grid(model, constraint, per_unit, up)
     gain = gains(model, gain)
+    if beyond is Beyond.STOP and constraint.discount < 1 and (gain < 0).any():
+        raise SolverError.at(
+            f"reward of choice {int(np.flatnonzero(gain < 0)[0])}",
+            "rewards >= 0 where overspending stops a run on a grid", float(gain.min()),
+            "shift the rewards: breaking the budget would end losses, so neither grid is a bound",
+        )  # fmt: skip
     beta = float(model.reward_discount)
     rows, class_ptr = all_rows(model, gain, grid.cost_class, beta)
     solver = _Sweeper(grid, beyond, rows, class_ptr, gain)

@@ -55,9 +55,13 @@ def pack(choices, owner, branch_ptr, branch_state, prob, gain, group, beta, loop
             fill += 1
         out[o] = gain[c]
         if looped > 0.0:
-            out[o] /= 1.0 - looped
+            # Not 1 - looped, which loses all digits where a loop is rarely left.
+            leave = 1.0 - beta
             for e in range(first, fill):
-                mass[e] /= 1.0 - looped
+                leave += mass[e]
+            out[o] /= leave
+            for e in range(first, fill):
+                mass[e] /= leave
         ptr[o + 1] = fill
     return out, ptr, node[:fill].copy(), mass[:fill].copy()
 

@@ -35,7 +35,7 @@ def free_steps(rows: Options, beta: float, most: int) -> float:
     )
     counted = float(steps.max()) / (1 - move) if found else math.inf
     discounted = 1 / (1 - beta) if beta < 1 else math.inf
-    return min(counted, discounted) * (1 + 1e-9)
+    return min(counted, discounted) * (1 + 1e-8)
 
 
 @dataclass(frozen=True, eq=False)

@@ -194,7 +194,8 @@ def _undiscounted(model: ConstrainedMDP, gain: Floats) -> Solution:
         replace(product, outcome=outcome), earned, np.zeros(model.S), Fraction(1), alive
     )
     assert found.policy is not None
-    best = np.where(found.policy >= 0, product.choice[found.policy], -1)
+    best = np.full(model.S, -1)
+    best[found.policy >= 0] = product.choice[found.policy[found.policy >= 0]]
     # States worth -inf get a choice too: any is as bad.
     best = np.where((best < 0) & ~model.terminal, model.choice_ptr[:-1], best)
     policy = np.where(rich, policy, best)

@@ -24,6 +24,7 @@ from ig_theory.solvers.solution import Status
 from ig_theory.solvers.table_levels import MOST_SWEEPS, Levels, free_steps
 from ig_theory.solvers.table_options import Options, options
 from ig_theory.solvers.totals.start import expectation
+from ig_theory.validation import LARGEST_NUMBER
 from ig_theory.verdict import Bounds
 
 QUICK = 60
@@ -267,10 +268,10 @@ def gains(model: ConstrainedMDP, gain: Floats | None) -> Floats:
     if gain is None:
         return np.asarray(model.reward.astype(np.float64))
     found = np.asarray(gain, dtype=np.float64)
-    if found.shape != (model.C,) or not np.isfinite(found).all():
+    if found.shape != (model.C,) or not (np.abs(found) <= LARGEST_NUMBER).all():
         raise SolverError.at(
             "gain", f"{model.C} finite numbers, one for each choice",
-            f"shape {found.shape}, {int((~np.isfinite(found)).sum())} not finite",
+            f"shape {found.shape}, {int((~(np.abs(found) <= LARGEST_NUMBER)).sum())} not finite",
             "give one gain per choice",
         )  # fmt: skip
     return found

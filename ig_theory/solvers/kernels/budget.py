@@ -47,6 +47,8 @@ def least_demands(choice_ptr, cost, branch_ptr, branch_state, terminal, infinite
     settled = np.zeros(n_states, np.bool_)
     fresh = np.empty(n_states, np.int32)
     loose = np.empty(n_states, np.int32)
+    # Successors of free choices: only when one of these is settled may more states stay.
+    matters = np.zeros(n_states, np.bool_)
     n_fresh = n_loose = 0
     for s in range(n_states):
         if terminal[s]:
@@ -61,16 +63,21 @@ def least_demands(choice_ptr, cost, branch_ptr, branch_state, terminal, infinite
             u = branch_state[branch_ptr[c]]
             after[c] = watchers[u]
             watchers[u] = c
-            free |= cost[c] == 0
+            if cost[c] == 0:
+                free = True
+                for b in range(branch_ptr[c], branch_ptr[c + 1]):
+                    matters[branch_state[b]] = True
         if free and not terminal[s]:
             loose[n_loose] = s
             n_loose += 1
     stay = np.zeros(n_states, np.bool_)
     level = np.int64(0)
     searches = 0
+    search = True
     while True:
         while n_fresh > 0:
             n_fresh -= 1
+            search |= matters[fresh[n_fresh]]
             c = watchers[fresh[n_fresh]]
             while c != END:
                 following = after[c]
@@ -99,7 +106,8 @@ def least_demands(choice_ptr, cost, branch_ptr, branch_state, terminal, infinite
                         heapq.heappush(heap, (level + cost[c], c))
                         waiting += 1
                 c = following
-        if n_loose > 0:
+        if n_loose > 0 and search:
+            search = False
             searches += 1
             if searches == SEARCHES:
                 n_loose = on_free_cycles(

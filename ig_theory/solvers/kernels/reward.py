@@ -48,8 +48,12 @@ def optimise(order, start, option_ptr, option, gain, branch_ptr, branch_node, fi
                         elif x[u] != 0.0:
                             total += mass * x[u]
                     if looped > 0.0:
-                        if looped < 1.0 - 1e-12:
-                            total /= 1.0 - looped
+                        leave = 1.0 - beta
+                        for b in range(branch_ptr[j], branch_ptr[j + 1]):
+                            if group[branch_node[b]] != g:
+                                leave += beta * prob[b + shift]
+                        if leave > 0.0:
+                            total /= leave
                         elif total < 0.0:
                             total = -np.inf
                     if total > best:

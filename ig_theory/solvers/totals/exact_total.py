@@ -37,7 +37,7 @@ def best_total_exact(
         weight[chosen] = Fraction(1)
         earned = [gain[j] if j >= 0 else Fraction(0) for j in policy.tolist()]
         value = evaluate_exact(product, earned, beta, weight)
-        for n in np.flatnonzero(~np.isfinite(start.lower)).tolist():
+        for n in np.flatnonzero(~np.isfinite(start.lower) & (start.lower == start.upper)).tolist():
             value[n] = float(start.lower[n])
         improved = False
         for n in np.flatnonzero(policy >= 0).tolist():
@@ -46,16 +46,21 @@ def best_total_exact(
                     policy[n], improved = j, True
                     break
         if not improved:
-            _within(value, start)
+            _within(value, start, beta)
             out = np.empty(len(product), dtype=object)
             out[:] = value
             return Solution(out, out, policy, Status.EXACT, 0.0)
 
 
-def _within(value: list[Any], start: Solution) -> None:
+def _within(value: list[Any], start: Solution, beta: Fraction) -> None:
     """Policy improvement can rest on a policy that is not optimal only if beta = 1; say so."""
     if start.status is not Status.CERTIFIED:
-        return
+        if beta < 1:
+            return
+        raise SolverError.at(
+            "undiscounted optimum", "certified bounds to start from", start.status.value,
+            "use the float bounds instead",
+        )  # fmt: skip
     for n, exact in enumerate(value):
         if not start.lower[n] <= exact <= start.upper[n]:
             raise SolverError.at(

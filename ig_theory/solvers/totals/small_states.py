@@ -18,6 +18,7 @@ import numpy as np
 
 from ig_theory.chain import ROUNDING
 from ig_theory.cmdp import ConstrainedMDP, Floats, Ints
+from ig_theory.errors import SolverError
 from ig_theory.solvers.solution import Solution, Status
 from ig_theory.solvers.totals.discounted_states import macqueen
 from ig_theory.solvers.totals.small_graphs import (
@@ -188,7 +189,13 @@ def _values(
     matrix = np.zeros((size, size))
     for g, row in enumerate(rows):
         matrix[g, list(row)] = list(row.values())
-    solved: list[Any] = np.linalg.solve(matrix, np.array(right)).tolist()
+    try:
+        solved: list[Any] = np.linalg.solve(matrix, np.array(right)).tolist()
+    except np.linalg.LinAlgError:
+        raise SolverError.at(
+            "policy evaluation", "a chain that ends within what floats can tell", "a singular one",
+            "use an exact model and exact=True, or a reward_discount below 1",
+        ) from None  # fmt: skip
     return solved
 
 

@@ -186,7 +186,8 @@ def _upper(quotient: _Quotient, gain: Floats, beta: float, value: Floats) -> tup
             time, 1e-9, 10_000,
         )  # fmt: skip
         time = time + 1
-    candidate = np.where(finite, value + error * time, value)
+    with np.errstate(over="ignore"):
+        candidate = np.where(finite, value + error * time, value)
     if not np.isfinite(time).all():
         return np.full(len(value), np.inf), np.inf
     backups(*flat, beta, candidate, out)
