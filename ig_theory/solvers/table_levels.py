@@ -158,10 +158,11 @@ class Levels:
         later = None
         try:
             for z in range(levels):
-                # What earlier levels left over of the tolerance is shared by the rest.
+                # What earlier levels left over of the tolerance is shared by the rest; most
+                # levels end well below their share, hence twice of it.
                 target = 0.45 * tolerance * max(1.0, size) - accumulated
                 # Without a bound on the steps no bounds will follow: stop somewhere sensible.
-                share = steps * (levels - z) if steps < math.inf else 1e6
+                share = steps * max(0.5 * (levels - z), 1.0) if steps < math.inf else 1e6
                 change, read = self.settle(z, max(target / share, 0.0))
                 reads += read
                 if pool is None:
