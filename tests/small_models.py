@@ -45,9 +45,7 @@ def models(
     ]
     paying = [not terminal[s] for s in owner]
     costs = draw(st.integers(1, 2))
-    number: st.SearchStrategy[Any] = (
-        st.fractions() if exact else st.floats(-1e100, 1e100)
-    )
+    number: st.SearchStrategy[Any] = st.fractions() if exact else st.floats(-1e100, 1e100)
     optional: dict[str, Any] = {}
     if draw(st.booleans()):
         optional["state_names"] = tuple(draw(NAMES) for _ in range(states))
