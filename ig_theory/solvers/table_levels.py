@@ -1,8 +1,8 @@
 """Solving a value table level by level, and bounding its error.
 
 If no entry of level z has a Bellman error above e, and ``w`` bounds the expected number of free
-options in a row, the level adds at most ``e w`` to the error of the levels below: with
-``E_z = E_{z-1} + e w``, ``V - E`` and ``V + E`` satisfy the inequalities of THEORY T4.
+options in a row, the level adds at most ``e w`` to the discounted error of the levels below: with
+``E_z = beta max_{y<z} E_y + e w``, ``V - E`` and ``V + E`` satisfy the inequalities of THEORY T4.
 """
 
 from __future__ import annotations
@@ -130,13 +130,15 @@ class Levels:
         return float(change), int(reads)
 
     def solve(
-        self, steps: float, longest: int, gains: float, tolerance: float, threads: int,
+        self, beta: float, steps: float, longest: int, gains: float, tolerance: float, threads: int,
         progress: Callable[[int, int], None] | None,
     ) -> tuple[Floats, bool, float]:  # fmt: skip
         """All levels, ascending; what costs two and more is pushed while the next one settles.
 
         Parameters
         ----------
+        beta
+            Discount of rewards.
         steps
             Bound on the free options in a row (`free_steps`).
         longest, gains
@@ -153,17 +155,18 @@ class Levels:
         from ig_theory.solvers.table_kernels import largest
 
         levels, rows = len(self.value), self.rows
-        error, accumulated, reads, size = np.zeros(levels), 0.0, 0, 0.0
+        error, worst, reads, size = np.zeros(levels), 0.0, 0, 0.0
         pool = ThreadPoolExecutor(1) if threads > 1 else None
         later = None
         try:
             for z in range(levels):
                 # What earlier levels left over of the tolerance is shared by the rest; most
-                # levels end well below their share, hence twice of it.
-                target = 0.45 * tolerance * max(1.0, size) - accumulated
+                # levels end well below their share, hence twice of it. Discounting forgets.
+                allowed = 0.45 * tolerance * max(1.0, size)
                 # Without a bound on the steps no bounds will follow: stop somewhere sensible.
-                share = steps * max(0.5 * (levels - z), 1.0) if steps < math.inf else 1e6
-                change, read = self.settle(z, max(target / share, 0.0))
+                each = allowed / steps if steps < math.inf else 1e-6 * allowed
+                left = (1 - beta * worst / allowed) / max(0.5 * (levels - z), 1.0)
+                change, read = self.settle(z, each * max(left, 1 - beta, 0.0))
                 reads += read
                 if pool is None:
                     reads += self.push(z, 0, len(rows.costs))
@@ -177,13 +180,13 @@ class Levels:
                     later = pool.submit(self.push, z, 1, len(rows.costs))
                 size = max(size, float(largest(self.value[z])))
                 rounding = ROUNDING * (longest + 6) * (gains + size)
-                accumulated = accumulated * (1 + 4 * ROUNDING) + (change + rounding) * steps
-                error[z] = accumulated
+                error[z] = beta * worst * (1 + 4 * ROUNDING) + (change + rounding) * steps
+                worst = max(worst, float(error[z]))
                 if progress is not None:
                     progress(z + 1, levels)
         finally:
             if pool is not None:
                 pool.shutdown(wait=True, cancel_futures=True)
-        certified = 2 * accumulated <= tolerance * max(1.0, size)
+        certified = 2 * worst <= tolerance * max(1.0, size)
         branches = max(len(rows.paid.node) + len(rows.free.node), 1)
         return error, certified, reads / (branches * levels)

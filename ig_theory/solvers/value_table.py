@@ -250,7 +250,7 @@ def value_table(
     value = _without_options(model, rows, cost, top + 1, beyond is Beyond.STOP)
     work = Levels.of(rows, value)
     longest, most = int(np.diff(model.branch_ptr).max()), float(np.abs(gain).max(initial=0.0))
-    error, certified, passes = work.solve(steps, longest, most, tolerance, threads, progress)
+    error, certified, passes = work.solve(beta, steps, longest, most, tolerance, threads, progress)
     status = Status.CERTIFIED if certified else Status.UNCERTIFIED
     return ValueTable(
         model, constraint, beyond, value, error, work.which, rows, status, passes, given
