@@ -139,6 +139,8 @@ def grid_table(
     """
     beyond = Beyond(beyond)
     grid = budget_grid(model, constraint, per_unit, up)
+    if not tolerance > 0:
+        raise SolverError.at("tolerance", "a number above 0", tolerance, "use 1e-9")
     gain = gains(model, gain)
     if beyond is Beyond.STOP and constraint.discount < 1 and (gain < 0).any():
         raise SolverError.at(

@@ -230,6 +230,8 @@ def value_table(
     """
     beyond = Beyond(beyond)
     cost, top = _checked(model, constraint)
+    if not tolerance > 0:
+        raise SolverError.at("tolerance", "a number above 0", tolerance, "use 1e-6")
     if model.S * (top + 1) > limit:
         raise SolverError.at(
             "states times budgets", f"at most {limit} entries", model.S * (top + 1),
