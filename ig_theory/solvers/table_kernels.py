@@ -67,6 +67,16 @@ def pack(choices, owner, branch_ptr, branch_state, prob, gain, group, beta, loop
 
 
 @compiled
+def pick(new, one, other):
+    """`one` where `new`, else `other`: without a branch, which the processor would guess wrongly.
+
+    Which option is best is as good as random to it, and a wrong guess costs more than an option.
+    """
+    one, other = np.int64(one), np.int64(other)
+    return other ^ ((other ^ one) & -np.int64(new))
+
+
+@compiled
 def push(row, level, owner, since, gain, ptr, node, prob, place, first, last, best, which):
     """Offer options `first` .. `last` - 1, whose successors are in `row`, to the row `best`."""
     for o in range(first, last):
@@ -76,9 +86,9 @@ def push(row, level, owner, since, gain, ptr, node, prob, place, first, last, be
         for b in range(ptr[o], ptr[o + 1]):
             total += prob[b] * row[node[b]]
         g = owner[o]
-        if total > best[g]:
-            best[g] = total
-            which[g] = place[o]
+        old = best[g]
+        which[g] = pick(total > old, place[o], which[g])
+        best[g] = max(old, total)
 
 
 @compiled
@@ -138,14 +148,99 @@ def guess(rows, level, member, known, x, floor):
 
 
 @compiled
+def improve(level, x, member, ptr, since, gain, bptr, node, prob, floor, option, chosen, at):
+    """Choose the best option of each entry and update it at once (Gauss-Seidel).
+
+    `option` gets the choices; `chosen` and `at` those that iterating may move, and their entries.
+
+    Returns
+    -------
+    change : float
+        The largest move.
+    turned : int
+        How many entries chose otherwise than before.
+    count : int
+        The length of `chosen`.
+    reads : int
+    """
+    change = 0.0
+    count = turned = reads = 0
+    for i in range(len(member)):
+        g = member[i]
+        best = floor[i]
+        arg = np.int64(NONE)
+        for o in range(ptr[i], ptr[i + 1]):
+            if level < since[o]:
+                continue
+            total = gain[o]
+            for b in range(bptr[o], bptr[o + 1]):
+                total += prob[b] * x[node[b]]
+            reads += bptr[o + 1] - bptr[o]
+            arg = pick(total > best, o, arg)
+            best = max(best, total)
+        turned += option[i] != arg
+        option[i] = arg
+        chosen[count] = arg
+        at[count] = g
+        count += (arg != NONE) & (best < np.inf)
+        if best != x[g]:
+            change = max(change, abs(best - x[g]))
+            x[g] = best
+    return change, turned, count, reads
+
+
+@compiled
+def evaluate(x, count, chosen, at, gain, bptr, node, prob, share, moves, turns):
+    """One sweep of the chosen options alone, in place.
+
+    `moves` gets how far each entry moved, and `turns` how far the result is from that of the
+    sweep before, after which a secant step of `share` was made.
+
+    Returns
+    -------
+    largest, far : float
+        The largest move and the sum of all.
+    along, size : float
+        The products of the moves' changes with the moves and with themselves.
+    reads : int
+    """
+    largest = along = size = far = 0.0
+    reads = 0
+    for k in range(count):
+        o = chosen[k]
+        g = at[k]
+        total = gain[o]
+        for b in range(bptr[o], bptr[o + 1]):
+            total += prob[b] * x[node[b]]
+        reads += bptr[o + 1] - bptr[o]
+        move = total - x[g]
+        x[g] = total
+        largest = max(largest, abs(move))
+        far += abs(move)
+        turn = move - moves[k]
+        along += turn * move
+        size += turn * turn
+        moves[k] = move
+        turns[k] = move - share * turns[k]
+    return largest, far, along, size, reads
+
+
+@compiled
+def step(x, count, at, share, along):
+    """Move the entries `at` by a share of `along`."""
+    for k in range(count):
+        x[at[k]] += share * along[k]
+
+
+@compiled
 def settle(level, x, member, ptr, since, gain, bptr, node, prob, place, which, floor, option,
-           work, target, most):  # fmt: skip
+           moves, turns, target, most):  # fmt: skip
     """Solve ``x = max(floor, max_o gain + P x)`` on the entries `member` of one row, in place.
 
-    `which` gets the places of the options that beat the floor; `option` and `work` are scratch.
+    `which` gets the places of the options that beat the floor; `option`, `moves` and `turns` are
+    scratch.
 
-    Improvement passes choose the best option of each entry and update it at once
-    (Gauss-Seidel); between them the chosen options alone are iterated, each sweep followed by a
+    Between improvement passes the chosen options alone are iterated, each sweep followed by a
     secant step along the last two (Anderson acceleration of depth one), or, where that takes
     long, by leaps once the moves shrink geometrically.
 
@@ -162,32 +257,10 @@ def settle(level, x, member, ptr, since, gain, bptr, node, prob, place, which, f
     chosen = np.empty(len(member), np.uint32)
     at = np.empty(len(member), np.uint32)
     while True:
-        change = 0.0
-        count = turned = 0
-        for i in range(len(member)):
-            g = member[i]
-            best = floor[i]
-            arg = NONE
-            for o in range(ptr[i], ptr[i + 1]):
-                if level < since[o]:
-                    continue
-                total = gain[o]
-                for b in range(bptr[o], bptr[o + 1]):
-                    total += prob[b] * x[node[b]]
-                reads += bptr[o + 1] - bptr[o]
-                if total > best:
-                    best = total
-                    arg = o
-            if option[i] != arg:
-                option[i] = arg
-                turned += 1
-            if arg != NONE and best < np.inf:
-                chosen[count] = arg
-                at[count] = g
-                count += 1
-            if best != x[g]:
-                change = max(change, abs(best - x[g]))
-                x[g] = best
+        change, turned, count, read = improve(
+            level, x, member, ptr, since, gain, bptr, node, prob, floor, option, chosen, at
+        )
+        reads += read
         sweeps += 1
         if change <= target or sweeps >= most:
             for i in range(len(member)):
@@ -198,44 +271,29 @@ def settle(level, x, member, ptr, since, gain, bptr, node, prob, place, which, f
         if turned > 0:
             enough = max(enough, EVALUATED * change)
         run = 0
+        share = 0.0
         moved[:] = 0.0
         before[0] = 0.0
+        turns[:] = 0.0
         while sweeps < most:
             sweeps += 1
-            largest = 0.0
-            along = size = 0.0
-            moved[0], moved[1], moved[2] = moved[1], moved[2], 0.0
-            for k in range(count):
-                o = chosen[k]
-                g = at[k]
-                total = gain[o]
-                for b in range(bptr[o], bptr[o + 1]):
-                    total += prob[b] * x[node[b]]
-                reads += bptr[o + 1] - bptr[o]
-                move = total - x[g]
-                x[g] = total
-                largest = max(largest, abs(move))
-                moved[2] += abs(move)
-                turn = move - work[0, k]
-                along += turn * move
-                size += turn * turn
-                work[0, k] = move
+            largest, far, along, size, read = evaluate(
+                x, count, chosen, at, gain, bptr, node, prob, share, moves, turns
+            )
+            reads += read
             if largest <= enough:
                 break
+            moved[0], moved[1], moved[2] = moved[1], moved[2], far
             run += 1
             if run > SECANTS:
+                share = 0.0
                 factor = leap(moved, before, 0)
                 if factor > 2.0:
-                    for k in range(count):
-                        x[at[k]] += factor * work[0, k]
+                    step(x, count, at, factor, moves)
                     moved[:] = 0.0
                 continue
             share = along / size if run > 1 and size > 0.0 else 0.0
-            for k in range(count):
-                g = at[k]
-                now = x[g]
-                x[g] = now - share * (now - work[1, k])
-                work[1, k] = now
+            step(x, count, at, -share, turns)
 
 
 @compiled

@@ -51,7 +51,7 @@ class Levels:
         The place of the best option; the largest number if there is none.
     known : uint32[]
         Groups whose entries no free option can change.
-    floor, option, work
+    floor, option, moves, turns
         Scratch of the groups with free options.
     gains : bool
         Whether reward can be collected for ever somewhere.
@@ -63,7 +63,8 @@ class Levels:
     known: npt.NDArray[np.uint32]
     floor: Floats
     option: npt.NDArray[np.uint32]
-    work: Floats
+    moves: Floats
+    turns: Floats
     gains: bool
 
     @classmethod
@@ -76,7 +77,7 @@ class Levels:
         known[rows.member] = False
         return cls(
             rows, value, which, np.flatnonzero(known).astype(np.uint32), np.zeros(free),
-            np.zeros(free, dtype=np.uint32), np.zeros((2, free)),
+            np.zeros(free, dtype=np.uint32), np.zeros(free), np.zeros(free),
             bool((rows.endless < INFINITE).any()),
         )  # fmt: skip
 
@@ -124,8 +125,8 @@ class Levels:
             x[rows.endless <= z] = np.inf
         change, reads = settle(
             z, x, rows.member, rows.free_ptr, free.since, free.gain, free.ptr, free.node,
-            free.prob, free.place, self.which[z], self.floor, self.option, self.work, target,
-            MOST_SWEEPS,
+            free.prob, free.place, self.which[z], self.floor, self.option, self.moves, self.turns,
+            target, MOST_SWEEPS,
         )  # fmt: skip
         return float(change), int(reads)
 
