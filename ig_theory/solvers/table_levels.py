@@ -2,7 +2,8 @@
 
 If no entry of level z has a Bellman error above e, and ``w`` bounds the expected number of free
 options in a row, the level adds at most ``e w`` to the discounted error of the levels below: with
-``E_z = beta max_{y<z} E_y + e w``, ``V - E`` and ``V + E`` satisfy the inequalities of THEORY T4.
+``E_z = beta max_{y<z} E_y + e w``, ``V - E`` and ``V + E`` satisfy the inequalities of
+THEORY T4.reward.
 """
 
 from __future__ import annotations
@@ -156,7 +157,7 @@ class Levels:
         from ig_theory.solvers.table_kernels import largest
 
         levels, rows = len(self.value), self.rows
-        error, worst, reads, size = np.zeros(levels), 0.0, 0, 0.0
+        error, worst, off, reads, size = np.zeros(levels), 0.0, 0.0, 0, 0.0
         pool = ThreadPoolExecutor(1) if threads > 1 else None
         later = None
         try:
@@ -166,8 +167,8 @@ class Levels:
                 allowed = 0.45 * tolerance * max(1.0, size)
                 # Without a bound on the steps no bounds will follow: stop somewhere sensible.
                 each = allowed / steps if steps < math.inf else 1e-6 * allowed
-                left = (1 - beta * worst / allowed) / max(0.5 * (levels - z), 1.0)
-                change, read = self.settle(z, each * max(left, 1 - beta, 0.0))
+                left = max(1 - beta * worst / allowed, 0.0) / max(0.5 * (levels - z), 1.0)
+                change, read = self.settle(z, max(each * left, (1 - beta) * allowed))
                 reads += read
                 if pool is None:
                     reads += self.push(z, 0, len(rows.costs))
@@ -181,7 +182,10 @@ class Levels:
                     later = pool.submit(self.push, z, 1, len(rows.costs))
                 size = max(size, float(largest(self.value[z])))
                 rounding = ROUNDING * (longest + 6) * (gains + size)
-                error[z] = beta * worst * (1 + 4 * ROUNDING) + (change + rounding) * steps
+                off = max(off, change + rounding)
+                summed = beta * worst * (1 + 4 * ROUNDING) + (change + rounding) * steps
+                contracted = off / (1 - beta) * (1 + 4 * ROUNDING) if beta < 1 else math.inf
+                error[z] = min(summed, contracted)
                 worst = max(worst, float(error[z]))
                 if progress is not None:
                     progress(z + 1, levels)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from ig_theory.solvers.minimal_budget import minimal_budget
 from ig_theory.solvers.solution import Status
 from ig_theory.solvers.value_table import Beyond, ValueTable, reaching, value_table
 from simulators.garnet import garnet, sheltered_garnet
+from simulators.grid import slippery_grid
 
 GAP = 1e-6
 
@@ -121,23 +123,35 @@ def test_reward_until_the_budget_breaks_by_plain_value_iteration():
     )
 
 
-@pytest.mark.parametrize(("states", "budget"), [(10_000, 50), (10_000, 200), (100_000, 50)])
-def test_almost_surely_safe_optimum(states, budget):
-    model = sheltered_garnet(states, seed=1, reward_discount="19/20")
+FAMILIES = {
+    "sheltered Garnet": lambda states: sheltered_garnet(states, seed=1, reward_discount="19/20"),
+    "slippery grid": lambda states: slippery_grid(isqrt(states), isqrt(states), seed=1),
+}
+
+
+@pytest.mark.parametrize(
+    ("states", "budget"), [(1_000, 10), (10_000, 10), (10_000, 50), (10_000, 200), (100_000, 50)]
+)
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_almost_surely_safe_optimum(family, states, budget):
+    model = FAMILIES[family](states)
     table, one, two = solved(model, budget, Beyond.FORBID)
     storm = storm_peer.safe_reward(model, BudgetConstraint(budget))
     assert storm.answer == pytest.approx(table.initial.middle, rel=2e-6)
     print(
-        line("safe reward", model, budget, one, two, table)
+        line(f"safe reward, {family}", model, budget, one, two, table)
         + f"; Storm on the product of {storm.states} states {storm.seconds:.2f} s CPU (build "
         f"{storm.build_seconds + storm.product_seconds:.0f} s): {storm.seconds / one:.1f}x CPU"
     )
 
 
-def test_almost_surely_safe_optimum_beyond_the_peer():
-    model = sheltered_garnet(100_000, seed=1, reward_discount="19/20")
-    table, one, two = solved(model, 200, Beyond.FORBID)
-    print(line("safe reward", model, 200, one, two, table))
+@pytest.mark.parametrize(("states", "budget"), [(100_000, 200), (1_000_000, 50)])
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_almost_surely_safe_optimum_beyond_the_peer(family, states, budget):
+    """Products that the peer would have to build: 20 and 50 million states."""
+    model = FAMILIES[family](states)
+    table, one, two = solved(model, budget, Beyond.FORBID)
+    print(line(f"safe reward, {family}", model, budget, one, two, table))
 
 
 @pytest.mark.parametrize(
