@@ -3,7 +3,8 @@
 If no entry of level z has a Bellman error above e, and ``w`` bounds the expected number of free
 options in a row, the level adds at most ``e w`` to the discounted error of the levels below: with
 ``E_z = beta max_{y<z} E_y + e w``, ``V - E`` and ``V + E`` satisfy the inequalities of
-THEORY T4.reward.
+THEORY T4.reward. So they do with ``E = e / (1 - beta)``, e the largest Bellman error of all levels
+so far: the smaller of the two is taken.
 """
 
 from __future__ import annotations
