@@ -11,12 +11,13 @@ FIND_PYTHON = for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
 	&& { echo $$p; break; }; done
 
-.PHONY: demo test check lint types layers tests bench clean help
+.PHONY: demo test check lint types layers tests proofs bench clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   judge the built-in guards on two models; writes $(REPORT)/report.html"
 	@echo "make test   ruff, mypy --strict, import-linter, pytest with doctests"
+	@echo "make proofs build and check the Coq development; prints what is proved"
 	@echo "make bench  time the large cases (never gates)"
 
 demo: $(VENV)/.core
@@ -37,7 +38,12 @@ layers: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache
 
 tests: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2
+	@command -v coqc >/dev/null || echo "note: coqc is not installed, so the Coq proofs are not" \
+		"checked here (on Debian: apt-get install coq libzarith-ocaml-dev)"
+	$(BIN)/python -m pytest -n 2 -rs
+
+proofs: $(VENV)/.core
+	$(BIN)/python -m proofs_check.development
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -s

@@ -1,7 +1,7 @@
 """What must hold: a budget, its discount, its boundary and its scope, in exact rationals.
 
 The tracker starts at ``z_0 = d`` and moves by ``z_{t+1} = (z_t - c_t) / gamma``; the budget
-identity ``gamma^t z_t = d - S_t`` (THEORY L1) makes ``z_t >= 0`` the same as ``S_t <= d``.
+identity ``gamma^t z_t = d - S_t`` (THEORY L1.identity) makes ``z_t >= 0`` the same as ``S_t <= d``.
 """
 
 from __future__ import annotations
@@ -21,14 +21,17 @@ Rational = int | str | Fraction
 
 
 class Boundary(Enum):
-    """Whether an exhausted budget, ``z = 0``, still counts as kept."""
+    """Whether an exhausted budget, ``z = 0``, still counts as kept (THEORY L1.open)."""
 
     CLOSED = "closed"
     OPEN = "open"
 
 
 class Scope(Enum):
-    """When the budget is judged: at every time, or at the last one only."""
+    """When the budget is judged: at every time, or at the last one only.
+
+    With costs >= 0 both ask the same (THEORY L1.horizon), else not (THEORY L1.signed).
+    """
 
     ANYTIME = "anytime"
     TERMINAL = "terminal"
@@ -157,7 +160,7 @@ class BudgetConstraint:
     def clip(self, largest_cost: Fraction) -> Fraction | float:
         """The budget ``c_max / (1 - gamma)`` from which nothing can be violated any more.
 
-        Clipping the tracker there changes no sign (THEORY L1); infinite for ``gamma = 1``.
+        Clipping the tracker there changes no sign (THEORY L1.clip); infinite for ``gamma = 1``.
         """
         if self.discount == 1:
             return math.inf

@@ -53,7 +53,7 @@ class ExactTracker:
 
     For ``gamma = 1`` a value is the integer numerator of ``z`` over a fixed denominator; for
     ``gamma < 1`` it is the Fraction ``z / unit``. With an infinite horizon it is clipped at
-    ``c_max / (1 - gamma)``, which changes no sign (THEORY L1) and merges all budgets that can
+    ``c_max / (1 - gamma)``, which changes no sign (THEORY L1.clip) and merges all budgets that can
     no longer be violated.
 
     Examples
@@ -97,11 +97,11 @@ class ExactTracker:
 
 
 class GridTracker:
-    """The tracker on a directed grid of step ``unit / per_unit`` (THEORY T3), ``gamma < 1``.
+    """The tracker on a directed grid of step ``unit / per_unit``, for ``gamma < 1``.
 
     A value is the grid index. Rounding down never overstates the budget (sound); rounding up
-    never understates it (complete). With an infinite horizon it is clipped at the first grid
-    point from which nothing can be violated.
+    never understates it (complete): THEORY T3.down, T3.up. With an infinite horizon it is clipped
+    at the first grid point from which nothing can be violated.
 
     Examples
     --------

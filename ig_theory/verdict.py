@@ -98,7 +98,7 @@ class Verdict:
         almost surely safe policy.
     kl, kl_limit
         Expected KL divergence from the base policy, in nats; the least that any almost surely
-        safe guard can have (THEORY T5).
+        safe guard can have (THEORY T5.limit).
     urup, arsp
         Unsafe responses on unsafe prompts; abstentions on safe prompts.
     false_interventions

@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from ig_theory.augmentation import DEFAULT_LIMIT, OPEN, Product
-from ig_theory.certificate import safe_certificate, violation_certificate
+from ig_theory.certificate import about, safe_certificate, violation_certificate
 from ig_theory.cmdp import ConstrainedMDP
 from ig_theory.constraint import BudgetConstraint, Scope, as_constraints
 from ig_theory.context import Context, Progress
@@ -106,6 +106,8 @@ def verify(
     unsafe = context.unsafe_prompt if labelled else np.zeros(model.S, dtype=bool)
     metrics = measure(product, unsafe, exact, price)
     verdict = _decided(blank, product, context, metrics, on_grid)
+    if verdict.certificate is not None and context.model is not model:
+        verdict = replace(verdict, certificate=about(verdict.certificate, model))
     verdict = replace(
         verdict,
         violation=_at_least_the_witness(metrics.violation, verdict.witness),
@@ -176,16 +178,16 @@ def _assumptions(product: Product, context: Context, on_grid: bool) -> tuple[str
         step = context.model.cost_unit / context.per_unit
         notes.append(f"the guard is shown the budget rounded down to a multiple of {step}")
     if any(c.horizon is None for c in discounted):
-        notes.append("the tracker is clipped at c_max/(1-gamma), which changes no sign (THEORY L1)")
+        notes.append("clipping z at c_max/(1-gamma) changes no sign of z (THEORY L1.clip)")
     if any(c.scope is Scope.TERMINAL for c in context.constraints) and not _signed_costs(context):
-        notes.append("costs are >= 0, so that anytime and terminal ask the same (THEORY L1)")
+        notes.append("costs are >= 0: anytime and terminal ask the same (THEORY L1.horizon)")
     return tuple(notes)
 
 
 def _signed(guard: Guard, context: Context) -> str:
     """With signed costs a budget can be overdrawn and refilled: say what both scopes give."""
     if any(c.horizon is None for c in context.constraints):
-        return "costs are signed: c >= 0 fails; judged at every time (THEORY L1)"
+        return "costs are signed: c >= 0 fails; judged at every time (THEORY L1.signed)"
     found = []
     for scope in Scope:
         asked = [replace_scope(c, scope) for c in context.constraints]
@@ -199,7 +201,7 @@ def _signed(guard: Guard, context: Context) -> str:
         found.append(f"{scope.value} {float(chance.lower):.6g}..{float(chance.upper):.6g}")
     return (
         f"costs are signed: c >= 0 fails, so that anytime is stricter than terminal; "
-        f"P(violated): {', '.join(found)} (THEORY L1)"
+        f"P(violated): {', '.join(found)} (THEORY L1.signed)"
     )
 
 

@@ -287,7 +287,7 @@ class Game:
     # -- the least intervention -----------------------------------------------------------------
 
     def limit(self, s: int, zs: Budgets, left: int) -> float:
-        """W of THEORY T5 by its recursion over the exact safe sets, in nats."""
+        """W of THEORY T5.bellman by its recursion over the exact safe sets, in nats."""
         if not self.safe(s, zs, left):
             return math.inf
         if self.over(s, left):

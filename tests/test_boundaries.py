@@ -75,7 +75,7 @@ def test_the_decimal_trap(budget, boundary, outcome, horizon):
 @pytest.mark.parametrize("boundary", ["closed", "open"])
 @pytest.mark.parametrize(("gamma", "total"), [("1/2", 2), ("9/10", 10), ("2/3", 3)])
 def test_one_for_ever_stays_at_its_exact_budget(gamma, total, boundary):
-    """THEORY L1: z_t = d > 0 for ever although the whole budget is spent in the limit."""
+    """THEORY L1.open: z_t = d > 0 for ever although the whole budget is spent in the limit."""
     assert check(for_ever(1), BudgetConstraint(total, gamma, boundary)).outcome is SAFE
 
 

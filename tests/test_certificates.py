@@ -233,11 +233,26 @@ def test_what_is_no_certificate_is_refused(junk):
 
 def test_the_checker_shares_nothing_with_the_solvers():
     import ast
-    import inspect
+    from pathlib import Path
 
     from ig_theory import checker
 
-    tree = ast.parse(inspect.getsource(checker))
-    imported = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
-    ours = {name for name in imported if name and name.startswith("ig_theory")}
-    assert ours == {"ig_theory.cmdp", "ig_theory.errors", "ig_theory.fingerprint"}
+    files = list(Path(checker.__file__).parent.glob("*.py"))
+    trees = [ast.parse(file.read_text("utf-8")) for file in files]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    imported = {n.module or "" for n in nodes if isinstance(n, ast.ImportFrom)}
+    imported |= {alias.name for n in nodes if isinstance(n, ast.Import) for alias in n.names}
+    ours = {name for name in imported if name.startswith("ig_theory")}
+    inside = {f"ig_theory.checker.{file.stem}" for file in files}
+    assert ours - inside == {"ig_theory.cmdp", "ig_theory.errors", "ig_theory.fingerprint"}
+    assert len(files) >= 8
+
+
+@pytest.mark.parametrize("guard", ["shield", "unguarded"])
+def test_an_exact_verdict_on_a_float_model_is_certified_for_that_model(guard):
+    model = open_model("slippery-hall:length=3,slip=1/3")
+    assert not model.exact
+    limit = BudgetConstraint(1)
+    made = open_guard(guard, model, limit)[1]
+    verdict = verify(made, model, limit, exact=True)
+    assert check_certificate(verdict.certificate, model).kind in ("pairs", "violation")

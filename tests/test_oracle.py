@@ -52,7 +52,7 @@ def test_paying_one_for_ever_needs_one_over_one_minus_gamma(gamma, total):
 
 
 def test_paying_one_for_ever_never_exhausts_its_exact_budget():
-    """THEORY L1: z stays at d > 0, so the open boundary is kept although S = d."""
+    """THEORY L1.open: z stays at d > 0, so the open boundary is kept although S = d."""
     game = Game(ALWAYS_ONE, BudgetConstraint(0, HALF, "open"))
     assert game.safe(0, (Fraction(2),), None)
     assert not game.safe(0, (Fraction(19, 10),), None)

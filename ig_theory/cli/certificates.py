@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json as json_module
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,29 +16,97 @@ from ig_theory.cli.output import console, print_json
 from ig_theory.errors import CertificateError, IGTheoryError
 
 if TYPE_CHECKING:
+    from ig_theory.checker import Claim
+    from ig_theory.cmdp import ConstrainedMDP
     from ig_theory.constraint import BudgetConstraint
 
 CertificateArgument = Annotated[
-    Path, typer.Argument(help="A certificate that check --report wrote.", metavar="CERT")
+    Path,
+    typer.Argument(
+        help="A certificate that check --report or solve --certificate wrote.", metavar="CERT"
+    ),
+]
+CheckerOption = Annotated[
+    str,
+    option(
+        "--checker",
+        "python: the built-in one; extracted: the program that Coq extracts from its soundness "
+        "theorems; both: they must agree.",
+        metavar="python|extracted|both",
+    ),
 ]
 
 
 def verify_cert(
-    certificate: CertificateArgument, model: ModelOption = None, json: JsonOption = False
-) -> int:
+    certificate: CertificateArgument, model: ModelOption = None, checker: CheckerOption = "python",
+    json: JsonOption = False,
+) -> int:  # fmt: skip
     """Re-check a certificate in exact integers, with code that shares nothing with the solvers.
 
-    Exits with 0 if it proves what it claims (safety, or a violation), with 2 if not.
+    Exits with 0 if it proves what it claims (safety, a violation, bounds), with 2 if not.
     """
-    from ig_theory.checker import check_certificate
     from ig_theory.io.catalogue import open_model
 
-    claim = check_certificate(read_certificate(certificate), open_model(needed(model)))
+    if checker not in ("python", "extracted", "both"):
+        raise IGTheoryError.at(
+            "--checker", "python, extracted or both", repr(checker), "choose one of them"
+        )
+    claim = _checked(read_certificate(certificate), open_model(needed(model)), checker)
     if json:
-        print_json({"valid": True, "claim": claim.sentence})
+        bounds = {} if claim.lower is None else {"lower": str(claim.lower)}
+        bounds |= {} if claim.upper is None else {"upper": str(claim.upper)}
+        print_json({"valid": True, "checker": checker, "claim": claim.sentence, **bounds})
     else:
         print(f"valid: {claim.sentence}")
     return 0
+
+
+def _checked(certificate: dict[str, Any], model: ConstrainedMDP, checker: str) -> Claim:
+    """The claim, if every checker that was asked accepts the certificate and they say the same."""
+    from ig_theory.checker import check_certificate
+
+    if checker == "python":
+        return check_certificate(certificate, model)
+    extracted = _extracted()
+    if checker == "extracted":
+        return extracted(certificate, model)
+    claims: list[Claim | CertificateError] = []
+    for check in (check_certificate, extracted):
+        try:
+            claims.append(check(certificate, model))
+        except CertificateError as error:
+            claims.append(error)
+    python, other = claims
+    if isinstance(python, CertificateError) and isinstance(other, CertificateError):
+        raise python
+    if isinstance(python, CertificateError) or isinstance(other, CertificateError):
+        first = isinstance(python, CertificateError)
+        name, refusal = ("python", python) if first else ("extracted", other)
+        raise CertificateError.at(
+            "--checker both", "two checkers that agree", f"only {name} rejects it ({refusal})",
+            "trust neither answer and report this",
+        )  # fmt: skip
+    if (python.kind, python.lower, python.upper) != (other.kind, other.lower, other.upper):
+        raise CertificateError.at(
+            "--checker both", f"the same claim twice, {python.sentence}", other.sentence,
+            "trust neither answer and report this",
+        )  # fmt: skip
+    return python
+
+
+def _extracted() -> Callable[[Mapping[str, Any], ConstrainedMDP], Claim]:
+    """The extracted checker, which another package registers."""
+    repair = "install the proofs_check package, or use --checker python"
+    for entry in entry_points(group="ig_theory.checkers", name="extracted"):
+        try:
+            found: Callable[[Mapping[str, Any], ConstrainedMDP], Claim] = entry.load()
+        except Exception as error:  # foreign code
+            raise IGTheoryError.at(
+                "--checker extracted", "code that imports", f"{type(error).__name__}: {error}",
+                repair,
+            ) from error  # fmt: skip
+        return found
+    raise IGTheoryError.at("--checker extracted", "a registered checker", "none", repair)
 
 
 def needed(model: str | None) -> str:

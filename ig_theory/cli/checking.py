@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from time import perf_counter
 
+from ig_theory.certificate import impossibility_certificate
 from ig_theory.cli.options import STATE_LIMIT
 from ig_theory.cli.output import Progress
 from ig_theory.cmdp import ConstrainedMDP
@@ -49,16 +50,23 @@ def study(
 
 
 def with_safe_sets(found: Study, model: ConstrainedMDP) -> Study:
-    """The study with a picture of the safe set of each constraint that has one."""
+    """The study with a picture of the safe set of each constraint that has one.
+
+    Where one constraint alone is more than any guard can keep, a certificate of that too.
+    """
     pictures: list[SafeSetPicture] = []
+    impossibility = None
     for constraint in found.constraints:
         try:
-            drawn = picture(model, constraint, minimal_budget(model, constraint))
+            safe_set = minimal_budget(model, constraint)
+            if impossibility is None and not safe_set.start_is_safe():
+                impossibility = impossibility_certificate(safe_set)
+            drawn = picture(model, constraint, safe_set)
         except IGTheoryError:  # signed costs, say: the verdicts stand without a picture
             continue
         if drawn is not None:
             pictures.append(drawn)
-    return replace(found, safe_sets=tuple(pictures))
+    return replace(found, safe_sets=tuple(pictures), impossibility=impossibility)
 
 
 def _verdict(

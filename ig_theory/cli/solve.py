@@ -85,6 +85,13 @@ def solve(
     plot: Annotated[
         Path | None, option("--plot", "Draw the answer.", metavar="FILE.svg|png|pdf")
     ] = None,
+    certificate: Annotated[
+        Path | None,
+        option(
+            "--certificate", "min-budget, value: write a proof of it, for verify-cert.",
+            metavar="FILE",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> int:  # fmt: skip
     """Ask what policies can do: budgets, rewards, probabilities, with bounds."""
@@ -99,6 +106,8 @@ def solve(
     # Where the answer depends on no budget, none is shown; min-budget says if one is enough.
     named = budget is not None or any("budget" in text for text in constraint or ())
     budget_given = asked.budget or (ask == "min-budget" and named)
+    if certificate is not None:
+        _certifiable(ask, budget_given)
     constraints = read_constraints(
         constraint,
         {
@@ -107,20 +116,32 @@ def solve(
             "cost": cost,
         },
     )  # fmt: skip
+    from ig_theory.io.catalogue import open_model
+
     with progress(json) as tell:
         if tell is not None:
             tell(f"{ask} on {model}")
-        answer = answered(ask, _opened(str(model), exact, reward_discount), constraints, **options)
+        opened = open_model(str(model))
+        solved = _changed(opened, exact, reward_discount)
+        answer = answered(ask, solved, constraints, **options)
         if plot is not None:
             _draw(answer, plot, str(model), constraints, budget_given)
+        kind = None
+        if certificate is not None:
+            kind = _certify(certificate, ask, opened, solved, constraints, exact)
     if json:
         from ig_theory.report.answers import answer_dict
 
-        print_json(answer_dict(answer, str(model), budget_given))
+        document = answer_dict(answer, str(model), budget_given)
+        if certificate is not None:
+            document["certificate"] = str(certificate)
+        print_json(document)
     else:
         show(answer, str(model), states, budget_given)
         if plot is not None:
             print(f"wrote {plot}")
+        if certificate is not None:
+            print(f"wrote {certificate} ({kind} certificate)")
     return 3 if answer.status.value == "not certified" else 0
 
 
@@ -131,6 +152,11 @@ solve.__doc__ = "\n".join(
         "\b",
         "QUESTION is one of:",
         *question_lines(),
+        "",
+        "--certificate writes what verify-cert checks in exact numbers without any solver. "
+        "min-budget: a demand certificate if the budget is enough, an impossibility certificate "
+        "if not. value: bounds on the reward, or the impossibility certificate if no policy is "
+        "safe.",
         "",
         "Exits with 0 when answered (infeasible is an answer), with 3 when the bounds are not "
         "certified.",
@@ -192,10 +218,36 @@ def _options(
     return given
 
 
-def _opened(model: str, exact: bool, reward_discount: str | None) -> ConstrainedMDP:
-    from ig_theory.io.catalogue import open_model
+def _certifiable(ask: str, budget_given: bool) -> None:
+    from ig_theory.certificate.answers import CERTIFIED
 
-    opened = open_model(model)
+    if ask not in CERTIFIED:
+        questions = ", ".join(CERTIFIED)
+        raise IGTheoryError.at(
+            "--certificate", f"--ask {questions}", f"--ask {ask}", "leave it out"
+        )
+    if not budget_given:
+        raise IGTheoryError.at(
+            "--certificate", "a --budget, which it proves enough or not", "none", "give one"
+        )
+
+
+def _certify(
+    path: Path, ask: str, opened: ConstrainedMDP, solved: ConstrainedMDP,
+    constraints: tuple[BudgetConstraint, ...], exact: bool,
+) -> str:  # fmt: skip
+    """Write the proof, which is about the model as it was opened; returns its kind."""
+    from ig_theory.certificate import answer_certificate, write_certificate
+
+    found = answer_certificate(
+        ask, opened, constraints, reward_discount=solved.reward_discount, exact=exact
+    )
+    write_certificate(found, path)
+    return str(found["kind"])
+
+
+def _changed(opened: ConstrainedMDP, exact: bool, reward_discount: str | None) -> ConstrainedMDP:
+    """The model as it is solved: in rationals, or with another discount of rewards."""
     if exact and not opened.exact:
         from ig_theory.builders import rationalised
 

@@ -1,4 +1,4 @@
-"""The guard that changes the base model least (THEORY T5)."""
+"""The guard that changes the base model least (THEORY T5.bellman)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""InferenceGuard's reshaping as a guard: greedy for reward minus a penalty (THEORY T1)."""
+"""InferenceGuard's reshaping as a guard: greedy for reward minus a penalty.
+
+The last budget is priced too (THEORY T1.last-step).
+"""
 
 from __future__ import annotations
 

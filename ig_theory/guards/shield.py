@@ -1,4 +1,7 @@
-"""The maximally permissive guard: forbid exactly what cannot be kept safe (THEORY L3)."""
+"""The maximally permissive guard: forbid exactly what cannot be kept safe.
+
+THEORY L3.safe, L3.permissive.
+"""
 
 from __future__ import annotations
 

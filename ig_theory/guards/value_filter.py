@@ -26,7 +26,7 @@ def value_filter(
     """The base model on the choices with P_base(never violated) at least `threshold`.
 
     Where no choice passes it takes the safest. Not almost surely safe: the value is a
-    probability, not a guarantee (THEORY L2: only supports matter).
+    probability, not a guarantee (THEORY L2.probability: only supports matter).
 
     Raises
     ------

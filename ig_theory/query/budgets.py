@@ -22,7 +22,7 @@ Demand = Fraction | float
 
 
 def min_budget(model: ConstrainedMDP, constraint: BudgetConstraint) -> Answer:
-    """The minimal budget D of every state (THEORY L2)."""
+    """The minimal budget D of every state (THEORY L2.demand)."""
     safe_set = minimal_budget(model, constraint)
     demand = [safe_set.budget_of(s) for s in range(model.S)]
     most = max(demand[s] for s in starts(model))

@@ -1,4 +1,4 @@
-"""How much a safe guard must change the base model (THEORY T5)."""
+"""How much a safe guard must change the base model (THEORY T5.limit)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a penalty on violations buys (THEORY T1)."""
+"""What a penalty on violations buys (THEORY T1.late)."""
 
 from __future__ import annotations
 

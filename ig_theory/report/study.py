@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ig_theory.constraint import BudgetConstraint
 from ig_theory.verdict import Outcome, Verdict
@@ -55,11 +55,13 @@ class Study:
     title : shown above the section
     verdicts : one a guard, in the order in which they were asked for
     safe_sets : a picture for each constraint whose minimal budget could be had
+    impossibility : a certificate that no guard at all is safe here, if that is so
     """
 
     title: str
     verdicts: tuple[Verdict, ...]
     safe_sets: tuple[SafeSetPicture, ...] = ()
+    impossibility: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
     def constraints(self) -> tuple[BudgetConstraint, ...]:

@@ -1,4 +1,7 @@
-"""Writes a report directory: verdict.json, junit.xml, report.html, and the certificates."""
+"""Writes a report directory: verdict.json, junit.xml, report.html, and the certificates.
+
+Among these is one that no guard at all is safe, where that is so.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +37,10 @@ def write_report(directory: Path, studies: Sequence[Study], version: str) -> lis
         if name is not None and verdict.certificate is not None:
             with replacing(directory / name) as temporary:
                 write_certificate(verdict.certificate, temporary)
+    for study, name in zip(studies, impossibility_names(studies, names), strict=True):
+        if study.impossibility is not None:
+            with replacing(directory / name) as temporary:
+                write_certificate(study.impossibility, temporary)
     found = json.dumps(document(verdicts, names), indent=2, allow_nan=False, ensure_ascii=False)
     write_whole(directory / "verdict.json", f"{found}\n")
     write_whole(directory / "junit.xml", junit_xml(studies))
@@ -62,6 +69,23 @@ def certificate_names(studies: Sequence[Study]) -> list[str | None]:
                 number += 1
                 name = f"{stem}-{number}.certificate.json"
             names.append(name)
+    return names
+
+
+def impossibility_names(studies: Sequence[Study], taken: Sequence[str | None] = ()) -> list[str]:
+    """A file name for what each study says of all guards, none of them taken.
+
+    >>> impossibility_names([Study("m", ())], ["impossibility.certificate.json"])
+    ['impossibility-2.certificate.json']
+    """
+    names: list[str] = []
+    for study in studies:
+        stem = "impossibility" if len(studies) == 1 else f"{file_stem(study.title)}.impossibility"
+        name, number = f"{stem}.certificate.json", 1
+        while name in names or name in taken:
+            number += 1
+            name = f"{stem}-{number}.certificate.json"
+        names.append(name)
     return names
 
 

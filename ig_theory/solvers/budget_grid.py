@@ -1,4 +1,4 @@
-"""Levels of budget and how costs move between them, for any discount (THEORY T3).
+"""Levels of budget and how costs move between them, for any discount (THEORY T3.down, T3.up).
 
 For ``gamma = 1`` the levels are the whole cost units, exactly. For ``gamma < 1`` they are the
 points of a directed grid, up to the budget from which nothing can be violated; moves round down

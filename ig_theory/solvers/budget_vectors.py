@@ -1,4 +1,6 @@
-"""Minimal budgets under several constraints at once: finite sets of budget vectors (THEORY T4).
+"""Minimal budgets under several constraints at once: finite sets of budget vectors.
+
+Sound by THEORY T4.several; THEORY T4.antichain says why they may have to be large.
 
 The safe set of a state is upward closed in the vector of budgets, but a finite set of least
 vectors need not exist, or be small. Two finite sets enclose it: every vector of the *inner* set

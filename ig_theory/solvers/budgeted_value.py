@@ -1,7 +1,7 @@
 """The optimal almost surely safe value V(s, z) and a deterministic policy that attains it.
 
 Exact pairs where budgets are few (gamma = 1, or short horizons); otherwise directed grids
-enclose it from both sides (THEORY T3).
+enclose it from both sides (THEORY T3.down, T3.up).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """V(s, z) on a grid of budgets: discounted costs without end, or any costs over a horizon.
 
-For ``gamma < 1`` budgets do not recur: the table lives on a directed grid (THEORY T3). Rounded
-down it is the value of policies that are safe, a lower bound; rounded up it allows every safe
-policy, an upper bound; `enclosing` refines until the two are close. For ``gamma = 1`` and a
+For ``gamma < 1`` budgets do not recur: the table lives on a directed grid (THEORY T3.down, T3.up).
+Rounded down it is the value of policies that are safe, a lower bound; rounded up it allows every
+safe policy, an upper bound; `enclosing` refines until the two are close. For ``gamma = 1`` and a
 horizon the lattice is exact.
 """
 

@@ -1,4 +1,4 @@
-"""The least-intrusive safe guard and its limit W (THEORY T5).
+"""The least-intrusive safe guard and its limit W (THEORY T5.bellman, T5.limit).
 
 Among all almost surely safe policies it minimises the expected KL divergence to the base
 policy, summed over the steps:

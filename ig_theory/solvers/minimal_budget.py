@@ -1,4 +1,4 @@
-"""The minimal budget D(s), the safe set and the shield's allowed choices (THEORY L2, L3).
+"""The minimal budget D(s), the safe set and the shield's allowed choices (THEORY L2.demand).
 
 ``D(s) = min_a max(0, max_{s'} [c + gamma D(s')])``, the least fixed point in [0, inf]. Some
 policy keeps the budget from (s, z) almost surely iff ``z >= D(s)``; only supports enter.
@@ -87,7 +87,7 @@ class SafeSet:
         return cache[key]
 
     def allowed(self, view: GuardView, batch: int = 0) -> Bools:
-        """The shield (THEORY L3): which choices keep every successor in the safe set.
+        """The shield (THEORY L3.safe): which choices keep every successor in the safe set.
 
         Parameters
         ----------
@@ -202,7 +202,7 @@ def _finite(
 
 
 def _discounted(model: ConstrainedMDP, gamma: Fraction, cost: Ints) -> Demands:
-    """Exact D for gamma < 1: the unique bounded fixed point (THEORY L2).
+    """Exact D for gamma < 1: the unique bounded fixed point (THEORY L2.least).
 
     Value iteration in floats proposes, for each state, a choice and its worst branch; their
     values solve exactly along paths that end in cycles. Where the Bellman equation then fails,

@@ -5,10 +5,10 @@ a nondecreasing step function of the remaining budget. The steps satisfy
 
     ``V_t(s, z) = max_a [r + beta sum_s' P(s'|s,a) V_{t-1}(s', (z - c) / gamma)]``,
 
-with value ``-inf`` where the budget cannot be kept (THEORY L2, L3), so that a breakpoint ``y`` of
-``V_{t-1}`` becomes ``c + gamma y``: whatever gamma is, breakpoints are whole multiples of
-``cost_unit / q^t`` with q the denominator of gamma. No product with budgets is explored and no
-grid is needed.
+with value ``-inf`` where the budget cannot be kept (THEORY L2.demand, L3.permissive), so that a
+breakpoint ``y`` of ``V_{t-1}`` becomes ``c + gamma y``: whatever gamma is, breakpoints
+are whole multiples of ``cost_unit / q^t`` with q the denominator of gamma. No product with budgets
+is explored and no grid is needed.
 """
 
 from __future__ import annotations

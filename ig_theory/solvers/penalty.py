@@ -1,9 +1,10 @@
-"""The penalty MDP M_n of InferenceGuard (THEORY T1): reward while safe, ``-n`` from the first
+"""The penalty MDP M_n of InferenceGuard (THEORY T1.limit): reward while safe, ``-n`` from the first
 violation on.
 
-The successor's budget is priced, the last one ``z_T`` included. Rewards should be shifted so
-that ``0 <= r <= R``. Which n makes greedy policies safe is asked in `penalty_threshold`, what
-each n buys in `penalty_curve`; with an infinite horizon no n may be enough (T1 iv).
+The successor's budget is priced, the last one ``z_T`` included (THEORY T1.last-step). Rewards
+should be shifted so that ``0 <= r <= R``. Which n makes greedy policies safe is asked in
+`penalty_threshold`, what each n buys in `penalty_curve`; with an infinite horizon no n may be
+enough (THEORY T1.no-threshold).
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def penalty_value(
 
 
 def finite_threshold(model: ConstrainedMDP, horizon: int) -> Fraction:
-    """``n* = R (1 + beta + .. + beta^(T-1)) / (p beta)^T`` of THEORY T1(iii).
+    """``n* = R (1 + beta + .. + beta^(T-1)) / (p beta)^T`` of THEORY T1.threshold.
 
     Every greedy policy of M_n with ``n > n*`` is almost surely safe wherever a safe one exists,
     for rewards in [0, R]; p is the least positive transition probability.

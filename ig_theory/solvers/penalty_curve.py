@@ -1,4 +1,4 @@
-"""What a penalty buys: value, violation and reward of n-optimal policies, for plots (THEORY T1)."""
+"""What a penalty buys: value, violation and reward of n-optimal policies (THEORY T1.limit)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which penalty is large enough: the computable threshold of THEORY T1(v).
+"""Which penalty is large enough: the computable threshold of THEORY T1.gap.
 
 With an infinite horizon and ``beta < 1`` let some action be *unsafe*: it leaves a pair from which
 the budget can be kept surely, and may lead to one from which it cannot. Whatever is done
@@ -89,8 +89,8 @@ def penalty_threshold(
     """A penalty that makes every greedy policy safe, for an infinite horizon.
 
     What is assumed: rewards in [0, R], ``beta < 1``, and that finitely many exact budgets are
-    reachable, so that all of them were looked at. THEORY T1(iv) shows that no n works for all
-    budgets at once. The delta form also wants costs >= 0 and ``gamma < 1``.
+    reachable, so that all of them were looked at. THEORY T1.no-threshold shows that no n
+    works for all budgets at once. The delta form also wants costs >= 0 and ``gamma < 1``.
 
     Raises
     ------

@@ -29,8 +29,8 @@ def policy_violation(
 ) -> Bounds:
     """P(a policy violates some budget), in the almost-sure reading of the constraints.
 
-    Exact budgets where they are few enough, else budgets rounded both ways (THEORY T3); what is
-    then still open, or lies beyond `limit` pairs, widens the bounds.
+    Exact budgets where they are few enough, else budgets rounded both ways (THEORY T3.down, T3.up);
+    what is then still open, or lies beyond `limit` pairs, widens the bounds.
 
     Parameters
     ----------

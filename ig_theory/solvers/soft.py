@@ -1,6 +1,7 @@
-"""The soft family over the shield: reward less a price on changing the base model (THEORY T5).
+"""The soft family over the shield: reward less a price on changing the base model.
 
-Among the almost surely safe policies it maximises, for a temperature ``lam > 0``,
+THEORY T5.temperature. Among the almost surely safe policies it maximises, for a temperature
+``lam > 0``,
 
     ``E[sum_t beta^t (r_t - lam KL(policy || base at step t))]``,
 

@@ -2,8 +2,8 @@
 value at risk and its conditional value at risk (Rockafellar & Uryasev).
 
 With a horizon every run ends with an exact remaining budget, and ``S = d - gamma^T z_T``
-(THEORY L1). Without one, undiscounted costs are followed up to a cap; what is spent beyond it is
-bounded from both sides.
+(THEORY L1.identity). Without one, undiscounted costs are followed up to a cap; what is
+spent beyond it is bounded from both sides.
 """
 
 from __future__ import annotations

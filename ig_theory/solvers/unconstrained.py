@@ -121,7 +121,7 @@ def unconstrained(
     -----
     A sweep is O(B); modified policy iteration needs about 10 of them and 50 of O(S B / C). The
     bounds are those of MacQueen with rounding (see `discounted_states`); for beta = 1 the upper
-    one is a checked ``U >= gain + P U`` (THEORY T4) and the lower one the policy's value.
+    one is a checked ``U >= gain + P U`` (THEORY T4.reward) and the lower one the policy's value.
 
     Examples
     --------

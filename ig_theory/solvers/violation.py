@@ -1,8 +1,8 @@
 """The least probability of ever violating: min over all budget-aware policies, at every pair.
 
 Where it is 0 is a matter of the support graph alone (with one constraint: ``z >= D(s)``, THEORY
-L2), and so is where it is 1; neither rests on arithmetic. Every policy leaves the rest almost
-surely, for a run that stayed among it for ever without violating would have been in an end
+L2.demand), and so is where it is 1; neither rests on arithmetic. Every policy leaves the rest
+almost surely, for a run that stayed among it for ever without violating would have been in an end
 component that can avoid violations, where the answer is 0. So the Bellman equation
 
     p(s,z) = min_a sum_{s'} P(s'|s,a) p(s',z'),   p = 1 at violations,

@@ -28,7 +28,7 @@ class TableShield:
     The demands come from plain value iteration in Fractions: for a finite horizon one table per
     number of steps to go; for an infinite one the least fixed point if ``gamma = 1``, else a
     few sweeps downwards from ``c_max / (1 - gamma)``, which never fall below the least demand
-    (THEORY L2, L3). If nothing is covered it plays what demands least.
+    (THEORY L2.demand, L3.safe). If nothing is covered it plays what demands least.
 
     Parameters
     ----------

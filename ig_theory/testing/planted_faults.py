@@ -66,7 +66,7 @@ def _fork(likely: int, rare: int) -> ConstrainedMDP:
 
 
 def _debt() -> ConstrainedMDP:
-    """Stop, or earn a reward of 1 and pay 1 for ever (THEORY T1 (iv))."""
+    """Stop, or earn a reward of 1 and pay 1 for ever (THEORY T1.no-threshold)."""
     return _model([_step(0, 1), _step(0, 2, 1)], [_step(0, 1)], [_step(1, 2)], end=1)
 
 

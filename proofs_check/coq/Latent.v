@@ -1,6 +1,8 @@
-(* T2 (safety part): latent abstraction.  phi : St -> X. *)
-Require Import QArith Qfield Lqa Lia List.
-From IGTheory Require Import Budget Safety.
+(* T2.sound, T2.exact, T2.fibre.  An abstraction phi of states: a simulation (choices enabled,
+   supports covered, costs dominated) is sound for safety, equal choices, costs and lumped supports
+   are exact, and the worst case over each fibre is a certificate. *)
+Require Import QArith Qfield Lqa Lia List Qminmax.
+From IGTheory Require Import Power Game SafetyCertificate.
 Import ListNotations.
 Open Scope Q_scope.
 
@@ -69,30 +71,3 @@ Section Latent.
     apply (T4_cert St Act acts succ c g g_pos (fun s => Dx (phi s)) (fun s => polX (phi s)) H s z d Hd Hz).
   Qed.
 End Latent.
-
-(* counterexample: same latent point, opposite costs, d = 0 *)
-Section Alias.
-  Definition asucc (s : bool) (a : bool) : list bool := [s].
-  Definition aacts (s : bool) : list bool := [true; false].
-  Definition ac (s a s' : bool) : Q := if Bool.eqb s a then 0 else 1.   (* act = own type is free *)
-
-  Theorem alias_token_safe s : Safe bool bool aacts asucc ac (1#2) s 0.
-  Proof.
-    exists (fun s z => 0 <= z). split; [lra|]. intros t z Hz. split; [exact Hz|].
-    exists t. split; [destruct t; simpl; auto|]. intros s' [<-|[]].
-    unfold znext, ac. rewrite Bool.eqb_reflx. apply div_ge_iff; [reflexivity|]. setoid_replace ((1 # 2) * 0) with 0 by ring. setoid_replace (z - 0) with z by ring. exact Hz.
-  Qed.
-
-  (* every policy that sees only the (constant) latent point fails from one of the two states *)
-  Theorem alias_latent_unsafe (a : bool) : exists s,
-    ~ surely_safe bool bool aacts asucc ac (1#2) (fun _ _ b => b = a) s 0.
-  Proof.
-    exists (negb a). intros H.
-    pose proof (H [(negb a, a)] (negb a)) as K.
-    destruct K as [_ [_ K]].
-    - econstructor; [constructor|reflexivity|left; reflexivity].
-    - destruct a; vm_compute in K; apply K; reflexivity.
-  Qed.
-End Alias.
-Print Assumptions T2_exact.
-Print Assumptions alias_latent_unsafe.

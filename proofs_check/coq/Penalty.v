@@ -1,54 +1,10 @@
-(* T1, finite horizon: an explicit penalty n* beyond which every greedy
-   (n-optimal) action from a safe augmented state keeps the state safe.
-   T4 (reward part): inductive value bounds. *)
+(* T1.threshold, one step.  Rewards in [0, R], penalty n on every step from the first violation on,
+   z_T priced too: above n* = R (1 + b + ... + b^(T-1)) / (p b)^T a greedy choice at a pair from
+   which T steps can be kept leads only to pairs from which the rest can be kept. *)
 Require Import QArith Qfield Lqa Lia List Qminmax.
-From IGTheory Require Import Budget Safety.
+From IGTheory Require Import Power Game Demand WeightedSum.
 Import ListNotations.
 Open Scope Q_scope.
-
-Section WS.
-  Context {A : Type}.
-  Lemma wsum_ub (f : A -> Q) B l : (forall x q, In (x, q) l -> 0 < q) ->
-    (forall x q, In (x, q) l -> f x <= B) -> wsum f l <= B * wsum (fun _ => 1) l.
-  Proof.
-    intros Hq Hf. induction l as [|[x q] l IH]; simpl; [lra|].
-    assert (wsum f l <= B * wsum (fun _ => 1) l)
-      by (apply IH; intros; [eapply Hq|eapply Hf]; right; eauto).
-    assert (0 < q) by (eapply Hq; left; eauto).
-    assert (q * f x <= q * B) by (apply Qmult_le_l; [assumption|eapply Hf; left; eauto]).
-    lra.
-  Qed.
-  Lemma wsum_lb (f : A -> Q) B l : (forall x q, In (x, q) l -> 0 < q) ->
-    (forall x q, In (x, q) l -> B <= f x) -> B * wsum (fun _ => 1) l <= wsum f l.
-  Proof.
-    intros Hq Hf. induction l as [|[x q] l IH]; simpl; [lra|].
-    assert (B * wsum (fun _ => 1) l <= wsum f l)
-      by (apply IH; intros; [eapply Hq|eapply Hf]; right; eauto).
-    assert (0 < q) by (eapply Hq; left; eauto).
-    assert (q * B <= q * f x) by (apply Qmult_le_l; [assumption|eapply Hf; left; eauto]).
-    lra.
-  Qed.
-  Lemma wsum_ub_bad (f : A -> Q) B e pm l x0 q0 : (forall x q, In (x, q) l -> pm <= q) -> 0 < pm ->
-    (forall x q, In (x, q) l -> f x <= B) -> In (x0, q0) l -> 0 <= e -> f x0 <= B - e ->
-    wsum f l <= B * wsum (fun _ => 1) l - pm * e.
-  Proof.
-    intros Hq Hp Hf Hin He H0. induction l as [|[x q] l IH]; [destruct Hin|]. simpl.
-    assert (Hqx : pm <= q) by (eapply Hq; left; eauto).
-    assert (Q0 : 0 < q) by lra.
-    destruct Hin as [E|Hin].
-    - inversion E; subst.
-      assert (wsum f l <= B * wsum (fun _ => 1) l).
-      { apply wsum_ub; intros y p Hy; [apply (Qlt_le_trans _ pm); [assumption|eapply Hq; right; eauto]|].
-        eapply Hf; right; eauto. }
-      assert (q0 * f x0 <= q0 * (B - e)) by (apply Qmult_le_l; assumption).
-      assert (pm * e <= q0 * e) by (apply Qmult_le_compat_r; assumption).
-      lra.
-    - assert (wsum f l <= B * wsum (fun _ => 1) l - pm * e).
-      { apply IH; [intros; eapply Hq; right; eauto|intros; eapply Hf; right; eauto|exact Hin]. }
-      assert (q * f x <= q * B) by (apply Qmult_le_l; [assumption|eapply Hf; left; eauto]).
-      lra.
-  Qed.
-End WS.
 
 Section Pen.
   Variables St Act : Type.
@@ -68,7 +24,7 @@ Section Pen.
   Hypothesis pen_nonneg : 0 <= pen.
 
   Definition succ s a := map fst (P s a).
-  Notation W := (Safety.W St Act acts succ c g).
+  Notation W := (Demand.W St Act acts succ c g).
   Notation zn := (znext St Act c g).
 
   Definition maxa (f : Act -> Q) (l : list Act) : Q :=
@@ -221,71 +177,3 @@ Section Pen.
     pose proof (Q_bad k s z a s' (V_bad k) Hin N). pose proof (V_lb (S k) s z HW). lra.
   Qed.
 End Pen.
-
-(* ---------- T4, reward part: inductive bounds over all randomised history-dependent policies ---------- *)
-Section Rew.
-  Variables St Act : Type.
-  Variable acts : St -> list Act.
-  Variable P : St -> Act -> list (St * Q).
-  Variable r : St -> Act -> Q.
-  Variable b : Q.
-  Hypothesis b_nonneg : 0 <= b.
-  Hypothesis P_pos : forall s a s' q, In (s', q) (P s a) -> 0 < q.
-  Hypothesis P_one : forall s a, wsum (fun _ => 1) (P s a) == 1.
-  Definition hist := list (St * Act).
-  Fixpoint val (p : hist -> St -> list (Act * Q)) (n : nat) (h : hist) (s : St) : Q :=
-    match n with O => 0 | S n =>
-      wsum (fun a => r s a + b * wsum (fun s' => val p n ((s, a) :: h) s') (P s a)) (p h s) end.
-  Fixpoint bp (n : nat) : Q := match n with O => 1 | S n => b * bp n end.
-
-  Lemma wsum_mono {A} (f f' : A -> Q) l : (forall x q, In (x, q) l -> 0 < q) ->
-    (forall x q, In (x, q) l -> f x <= f' x) -> wsum f l <= wsum f' l.
-  Proof.
-    intros Hq Hf. induction l as [|[x q] l IH]; simpl; [lra|].
-    assert (wsum f l <= wsum f' l) by (apply IH; intros; [eapply Hq|eapply Hf]; right; eauto).
-    assert (0 < q) by (eapply Hq; left; eauto).
-    assert (q * f x <= q * f' x) by (apply Qmult_le_l; [assumption|eapply Hf; left; eauto]). lra.
-  Qed.
-  Lemma wsum_add {A} (f : A -> Q) k l : wsum (fun x => f x + k) l == wsum f l + k * wsum (fun _ => 1) l.
-  Proof. induction l as [|[x q] l IH]; simpl; [ring|]. rewrite IH. ring. Qed.
-
-  Theorem reward_upper (U : St -> Q) B (p : hist -> St -> list (Act * Q)) :
-    (forall h s a w, In (a, w) (p h s) -> 0 < w /\ In a (acts s)) ->
-    (forall h s, wsum (fun _ => 1) (p h s) == 1) ->
-    (forall s a, In a (acts s) -> r s a + b * wsum U (P s a) <= U s) ->
-    (forall s, - B <= U s) ->
-    forall n h s, val p n h s <= U s + bp n * B.
-  Proof.
-    intros Hp H1 HU HB. induction n; intros h s; simpl.
-    - pose proof (HB s). lra.
-    - assert (E : (U s + b * (bp n * B)) * wsum (fun _ => 1) (p h s) == U s + b * bp n * B)
-        by (rewrite H1; ring).
-      rewrite <- E. apply wsum_ub; [intros a w Hin; apply (Hp h s a w Hin)|].
-      intros a w Hin. destruct (Hp h s a w Hin) as [_ Ha].
-      assert (M : wsum (fun s' => val p n ((s, a) :: h) s') (P s a) <= wsum (fun s' => U s' + bp n * B) (P s a))
-        by (apply wsum_mono; [apply P_pos|intros; apply IHn]).
-      rewrite wsum_add, P_one in M. pose proof (HU s a Ha).
-      assert (b * wsum (fun s' => val p n ((s, a) :: h) s') (P s a) <= b * (wsum U (P s a) + bp n * B * 1)).
-      { rewrite (Qmult_comm b), (Qmult_comm b (wsum U _ + _)). apply Qmult_le_compat_r; assumption. }
-      lra.
-  Qed.
-
-  Theorem reward_lower (L : St -> Q) B (pol : St -> Act) :
-    (forall s, L s <= r s (pol s) + b * wsum L (P s (pol s))) ->
-    (forall s, L s <= B) ->
-    forall n h s, L s - bp n * B <= val (fun _ s => [(pol s, 1)]) n h s.
-  Proof.
-    intros HL HB. induction n; intros h s; simpl.
-    - pose proof (HB s). lra.
-    - set (a := pol s).
-      assert (M : wsum (fun s' => L s' + (- (bp n * B))) (P s a) <= wsum (fun s' => val (fun _ s => [(pol s, 1)]) n ((s, a) :: h) s') (P s a)).
-      { apply wsum_mono; [apply P_pos|]. intros x q _. pose proof (IHn ((s, a) :: h) x). lra. }
-      rewrite wsum_add, P_one in M. pose proof (HL s) as H. fold a in H.
-      assert (b * (wsum L (P s a) + - (bp n * B) * 1) <= b * wsum (fun s' => val (fun _ s => [(pol s, 1)]) n ((s, a) :: h) s') (P s a)).
-      { rewrite (Qmult_comm b), (Qmult_comm b (wsum _ _)). apply Qmult_le_compat_r; assumption. }
-      lra.
-  Qed.
-End Rew.
-Print Assumptions T1_threshold.
-Print Assumptions reward_upper.
-Print Assumptions reward_lower.

@@ -55,7 +55,7 @@ def latent_chain(
 
     * minimal budget ``D = toll unit (1 + gamma + ... + gamma^(n-1))``, every gamma;
     * optimal safe value ``V = min(n, k)``;
-    * P(the base never violates) ``= F(n, k)``, so ``W = -log F(n, k)`` (THEORY T5);
+    * P(the base never violates) ``= F(n, k)``, so ``W = -log F(n, k)`` (THEORY T5.limit);
     * the least-intrusive guard spends with probability ``p F(n-1, k-1) / F(n, k)``; the
       shield spends with probability p while k > 0.
 

@@ -11,7 +11,7 @@ from simulators.parameters import Rational, positive, proportion, whole, yes_no
 
 
 def aliased(length: int = 1, *, exact: bool = False) -> LatentMDP:
-    """A latent that hides which choice is free (THEORY T2).
+    """A latent that hides which choice is free (THEORY T2.aliasing).
 
     At each of `length` steps one is in the left or the right room, with probability 1/2 each.
     In the left room choice ``a`` is free and ``b`` costs 1, in the right room the reverse; the
@@ -75,7 +75,7 @@ def aliased(length: int = 1, *, exact: bool = False) -> LatentMDP:
 def late_violation(
     delay: int = 0, *, reward_discount: Rational = "9/10", exact: bool = False
 ) -> LatentMDP:
-    """No finite penalty is enough for all budgets (THEORY T1 (iv)).
+    """No finite penalty is enough for all budgets (THEORY T1.no-threshold).
 
     In ``q``, choice ``a`` leads to a sink and pays nothing; ``b`` pays 1 and leads, over
     `delay` free states, to ``s1``, where every step costs 1, for ever, and pays nothing. It is
@@ -133,7 +133,7 @@ def late_violation(
 
 
 def late_budget(penalty: Rational, discount: Rational = "9/10") -> Fraction:
-    """A budget at which the penalty is too small in ``late_violation()`` (THEORY T1 (iv)).
+    """A budget at which the penalty is too small in ``late_violation()`` (THEORY T1.no-threshold).
 
     With ``z = gamma + ... + gamma^m``, choosing ``b`` violates first at ``t = m + 2``, so its
     value in the penalty MDP is ``1 - n gamma^(m+2) / (1 - gamma)``; m >= 1 is the least for

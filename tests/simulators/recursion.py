@@ -63,7 +63,7 @@ class Tree:
         )
 
     def limit(self, s, z):
-        """W of THEORY T5."""
+        """W of THEORY T5.bellman."""
         if z < 0:
             return math.inf
         if self.model.terminal[s]:

@@ -14,7 +14,7 @@ BOTH = [garnet, sheltered_garnet]
 
 
 def demand(model, gamma, steps):
-    """D of THEORY L2 after `steps` iterations from 0, exact; beyond (S - 1) c_max it is inf.
+    """D of THEORY L2.demand after `steps` iterations from 0, exact; beyond (S - 1) c_max it is inf.
 
     At gamma = 1 a finite minimal budget is the cost of a run without repeated states.
     """

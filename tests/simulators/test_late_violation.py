@@ -1,4 +1,4 @@
-"""late-violation: the budgets for which a penalty is too small (THEORY T1 (iv))."""
+"""late-violation: the budgets for which a penalty is too small (THEORY T1.no-threshold)."""
 
 from fractions import Fraction
 from pathlib import Path

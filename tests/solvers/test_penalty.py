@@ -1,4 +1,4 @@
-"""The penalty MDP, its curve and its thresholds (THEORY T1)."""
+"""The penalty MDP, its curve and its thresholds (THEORY T1.threshold, T1.gap)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The part of the augmented MDP in which every choice can still be followed safely.
 
 Maximising over it is maximising over all almost surely safe policies, without any penalty
-constant (THEORY L3).
+constant (THEORY L3.permissive).
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def exact_limit(constraints: Sequence[BudgetConstraint], limit: int) -> int:
 def brackets(
     model: ConstrainedMDP, constraints: Sequence[BudgetConstraint], limit: int
 ) -> Iterator[tuple[SafeProduct, SafeProduct]]:
-    """Safe products whose optima enclose the exact one, ever closer (THEORY T3).
+    """Safe products whose optima enclose the exact one, ever closer (THEORY T3.down, T3.up).
 
     The first of a pair rounds budgets down (its policies are safe), the second up (it has every
     safe policy). They are one product where exact budgets are few enough, as they must be with

@@ -1,7 +1,7 @@
 """The largest expected total reward on a product, with certified bounds and a policy.
 
 Value iteration finds the value; the bounds are then checked, not trusted: the upper one is a
-function U with ``U >= gain + beta P U`` for every choice (THEORY T4, reward), the lower one is
+function U with ``U >= gain + beta P U`` for every choice (THEORY T4.reward), the lower one is
 the certified value of the policy found. Undiscounted totals (beta = 1) have many solutions
 where a policy can go round at no reward; such end components are first merged into one node
 that may also stay for ever, worth 0. Merged or not, an end component where reward can be
