@@ -48,7 +48,7 @@ def test_entry_points_build_models():
         "entry-points"
     ]
     ours = [p for p in points["ig_theory.models"].values() if p.startswith("simulators.")]
-    assert len(ours) == 7
+    assert len(ours) == 8
     for point in ours:
         module, name = point.split(":")
         assert getattr(importlib.import_module(module), name)().S > 1
