@@ -93,7 +93,7 @@ def _compiled(folder: Path, texts: dict[str, str]) -> Path:
     for name, text in texts.items():
         (folder / name).write_text(text, "utf-8")
     command = [
-        "ocamlfind", "ocamlopt", "-w", "-a", "-package", "zarith,unix", "-linkpkg", *texts,
+        "ocamlfind", "ocamlopt", "-w", "-a", "-package", "zarith", "-linkpkg", *texts,
         "-o", "checker",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

@@ -20,6 +20,7 @@ What the program accepts is then what these theorems of ``proofs_check/coq`` say
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class Answer:
     accepted
         Whether the certificate proves its claim.
     parse, check
-        Seconds to read the input, and to check it.
+        Seconds of processor time to read the input, and to check it.
     """
 
     accepted: bool
@@ -164,8 +165,8 @@ def ask(checker: str, words: Iterable[str]) -> Answer:
         The program could not read its input, or did not come to an answer.
     """
     with subprocess.Popen(
-        [checker], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        encoding="ascii", errors="replace",
+        [checker], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        text=True, encoding="ascii", errors="replace",
     ) as process:  # fmt: skip
         assert process.stdin is not None
         assert process.stdout is not None
@@ -174,7 +175,8 @@ def ask(checker: str, words: Iterable[str]) -> Answer:
                 process.stdin.write(chunk)
             process.stdin.close()
         except BrokenPipeError:  # it stopped reading: its answer says why
-            pass
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
         except BaseException:
             process.kill()
             raise

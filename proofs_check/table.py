@@ -159,7 +159,8 @@ def summary(results: Sequence[ClaimResult]) -> list[str]:
     ]
     told = [f"{count[status]} {said}" for status, said in words if count[status]]
     ran = f"{len(done)} of {len(checks)} checks ran" if done else "nothing was run"
-    lines = ["; ".join([f"{len(results)} claims", *told, ran])]
+    claims = "1 claim" if len(results) == 1 else f"{len(results)} claims"
+    lines = ["; ".join([claims, *told, ran])]
     lines += [
         f"FAILS {result.claim.id}, {r.check.method.value}, {r.check.covers}: {r.finding.detail}"
         for result in results

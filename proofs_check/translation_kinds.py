@@ -53,8 +53,8 @@ def demand(certificate: Mapping[str, Any], game: Game) -> Translated:
     words = ["demand", limit.words(), integer(scale), *many(rows), *_last_starts(game, count)]
     return Translated(
         "demand",
-        f"from every state with a budget of at least its demand the chosen actions, and every "
-        f"policy inside the shield of these demands, keep {sentence(game)} almost surely",
+        f"from every initial state the chosen actions, and every policy inside the shield of these "
+        f"demands, keep {sentence(game)} almost surely",
         words,
     )
 
@@ -198,7 +198,8 @@ def _onward(value: Any, choice: int, state: int, game: Game) -> Any:
         if game.branch_state[branch] == state:
             total += Fraction(model.branch_prob[branch])
     chance = _chance(value, game)
-    need(total > 0 and chance <= float(total) + 1e-9, "a step of the model")
+    most = total if model.exact else float(total) + 1e-9
+    need(total > 0 and chance <= most, "a step of the model")
     return chance
 
 

@@ -147,6 +147,7 @@ def positive(value: Any) -> int:
 def rational(value: Any) -> Fraction:
     """Read a rational, which is written in lowest terms."""
     need(isinstance(value, str) and len(value) <= _LONGEST, "a rational as text")
+    need("e" not in value.lower(), "a rational without an exponent")  # it may be endless
     number = Fraction(value)
     need(str(number) == value, "a rational in lowest terms")
     return number

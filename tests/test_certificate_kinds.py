@@ -445,6 +445,13 @@ def test_undiscounted_losses_need_an_end():
         reward_certificate(from_dict(states, initial="s", exact=True), BudgetConstraint(0))
 
 
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_loss_without_end_is_refused(exact):
+    model = from_dict({"s": {"stay": (0, -1, {"s": 1}), "pay": (9, 0, "t")}}, initial="s")
+    with pytest.raises(CertificateError, match="infinite ones"):
+        reward_certificate(model, BudgetConstraint(2), exact=exact)
+
+
 def test_rest_is_worth_nothing():
     """A run may earn 5 and then rest for ever: no step is counted there."""
     states = {"s": {"earn": (0, 5, {"r": 1}), "rest": (0, 0, {"s": 1})}, "r": {"rest": (0, 0, "r")}}

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ig_theory.builders import from_dict
 from ig_theory.certificate import (
     demand_certificate,
     digest,
@@ -21,6 +22,7 @@ from ig_theory.cmdp import ConstrainedMDP, LatentMDP
 from ig_theory.constraint import BudgetConstraint
 from ig_theory.errors import CertificateError
 from ig_theory.fingerprint import model_hash
+from ig_theory.guard import GuardView
 from ig_theory.guards import open_guard
 from ig_theory.io import open_model
 from ig_theory.solvers.minimal_budget import minimal_budget
@@ -158,6 +160,47 @@ def run_lies(certificate: dict[str, Any], model: ConstrainedMDP) -> Iterator[dic
         yield changed(certificate, ("steps", i, "probability"), 0.0)
         if step["next_state"] != model.S - 1 and i + 1 < len(steps):
             yield changed(certificate, ("steps", i, "next_state"), model.S - 1)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_step_that_is_no_branch_is_refused_however_improbable(exact):
+    """The tolerance for floats is for probabilities, not for where a choice leads."""
+    states = {"s": {"stay": (0, 0, {"s": 1}), "go": (0, 0, {"u": 1})}, "u": {"pay": (5, 0, "u")}}
+    model = from_dict(states, initial="s", exact=exact)
+    constraint = BudgetConstraint(3)
+    verdict = verify(_last_choice, model, constraint, exact=exact, price=False)
+    assert verdict.certificate is not None
+    assert check_certificate(verdict.certificate, model).kind == "violation"
+    tiny = str(Fraction(1, 10**10)) if exact else 1e-10
+    lie = changed(verdict.certificate, ("steps", 0, "choice"), 0)
+    lie = changed({**lie, "probability": tiny}, ("steps", 0, "probability"), tiny)
+    assert lie["steps"][0]["next_state"] == 1
+    assert rejected(resealed(lie), model)
+
+
+def test_exact_probabilities_are_compared_exactly():
+    states = {"s": {"go": (0, 0, {"u": "1/2", "t": "1/2"})}, "u": {"pay": (5, 0, "u")}}
+    model = from_dict(states, initial="s", exact=True)
+    verdict = verify(_last_choice, model, BudgetConstraint(3), exact=True, price=False)
+    assert verdict.certificate is not None
+    more = str(Fraction(1, 2) + Fraction(1, 10**12))
+    lie = changed(verdict.certificate, ("steps", 0, "probability"), more)
+    assert not rejected(resealed(verdict.certificate), model)
+    assert rejected(resealed({**lie, "probability": more}), model)
+
+
+@pytest.mark.parametrize("number", ["1e999999999", "1E999999999", "-1e999999999"])
+def test_a_short_text_of_a_huge_number_is_refused_at_once(number):
+    certificate, model = certified("dialogue", "shield")
+    lie = changed(certificate, ("constraints", 0, "budget"), number)
+    with pytest.raises(CertificateError, match="rational as text"):
+        check_certificate(resealed(lie), model)
+
+
+def _last_choice(view: GuardView) -> Any:
+    """The last choice of every state, surely."""
+    last = view.enabled.cumsum(axis=1) == view.enabled.sum(axis=1, keepdims=True)
+    return (last & view.enabled).astype(float)
 
 
 LIES: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {

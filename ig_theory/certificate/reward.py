@@ -18,7 +18,7 @@ from ig_theory.certificate.sealing import sealed
 from ig_theory.certificate.steps import Steps, longest_steps, named_steps
 from ig_theory.cmdp import ConstrainedMDP, LatentMDP
 from ig_theory.constraint import BudgetConstraint, Rational, as_constraints, rational
-from ig_theory.errors import CertificateError
+from ig_theory.errors import CertificateError, IGTheoryError
 from ig_theory.solvers.budgeted_value import solve_safe
 from ig_theory.solvers.solution import Solution, Status
 from ig_theory.solvers.totals.end_components import inductive
@@ -164,7 +164,9 @@ def _named(found: Listing, safe: SafeProduct, solution: Solution) -> list[Option
         n = waiting.pop()
         if named[n] is None:
             number = int(solution.policy[found.nodes[n]])
-            option = next(o for o in found.options[n] if o.number == number)
+            option = next((o for o in found.options[n] if o.number == number), None)
+            if option is None:  # none is best where every choice loses without end
+                raise _infinite()
             named[n] = option
             waiting.extend(m for _, m in option.onward)
     return named
@@ -183,10 +185,7 @@ def _numbers(
         if named[n] is not None
     }
     if not all(math.isfinite(v) for v in (*high.values(), *low.values())):
-        raise CertificateError.at(
-            "reward certificate", "finite values", "infinite ones",
-            "set a reward discount below 1, or a horizon",
-        )  # fmt: skip
+        raise _infinite()
     scale = ROUNDED
     if solution.status is Status.EXACT:
         exact = common_denominator(map(Fraction, (*high.values(), *low.values())))
@@ -198,6 +197,13 @@ def _numbers(
     for n, value in low.items():
         lower[n] = math.floor(Fraction(value) * scale)
     return _Values(scale, upper, lower, named)
+
+
+def _infinite() -> IGTheoryError:
+    return CertificateError.at(
+        "reward certificate", "finite values", "infinite ones",
+        "set a reward discount below 1, or a horizon",
+    )  # fmt: skip
 
 
 def _misses(values: _Values, found: Listing, beta: Fraction) -> tuple[int, int]:

@@ -46,10 +46,13 @@ def check_demand(
                 continue
             _row(s, t, before, (demand, strict, action), (p, q, scale), constraint, model)
     _start(demand[-1], strict[-1], scale, constraint, model)
+    enough = "of at least its demand" + (
+        " (more, where that is strict)" if any(map(any, strict)) else ""
+    )
     return Claim(
         "demand",
-        f"from every state with a budget of at least its demand the chosen actions, and every "
-        f"policy inside the shield of these demands, keep {words(constraints)} almost surely",
+        f"from every state with a budget {enough} the chosen actions, and every policy inside the "
+        f"shield of these demands, keep {words(constraints)} almost surely",
     )
 
 

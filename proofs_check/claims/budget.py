@@ -37,14 +37,14 @@ CLAIMS = (
             theorem("Budget.neg_absorbing", "z_t < 0 gives z_{t+1} < 0"),
             step("absorbing"),
         ),
-        used_by=("ig_theory.constraint.Scope",),
+        used_by=("ig_theory.constraint.Scope", "llm_bridge.costs.scores.ScoreCost"),
     ),
     Claim(
         "L1.signed",
         "false: a budget that is kept at the end was kept at every time.",
         ("signed costs",),
         (theorem("Budget.L1_signed", "z_2 = 0 after z_1 < 0"), counterexample(signed_costs)),
-        used_by=("ig_theory.constraint.Scope",),
+        used_by=("ig_theory.constraint.Scope", "llm_bridge.costs.scores.ScoreCost"),
     ),
     Claim(
         "L1.open",

@@ -4,6 +4,8 @@ from proofs_check.claim import Claim
 from proofs_check.claims.checks import counterexample, step, theorem
 from proofs_check.counterexamples import antichain, zero_cycle
 
+_FILE = "for a certificate: reading the file, and that the model in it is the real one"
+
 CLAIMS = (
     Claim(
         "T4.safety",
@@ -14,10 +16,10 @@ CLAIMS = (
         (
             theorem("SafetyCertificate.T4_cert", "on every run that the policy can have"),
             theorem("SafetyCertificate.T4_prob", "probability 0 to break at every horizon"),
-            theorem("DemandChecker.demand_sound", "what the extracted checker accepts is such a D"),
+            theorem("DemandChecker.demand_sound", "the extracted checker: safe from every start"),
             step("certificate"),
         ),
-        outside="reading the file, and that the model in it is the real one",
+        outside=_FILE,
         used_by=(
             "ig_theory.certificate",
             "ig_theory.certificate.rounding.layers",
@@ -34,6 +36,7 @@ CLAIMS = (
             theorem("ImpossibilityChecker.impossibility_sound", "the extracted checker"),
             step("impossibility"),
         ),
+        outside=_FILE,
         used_by=(
             "ig_theory.certificate",
             "ig_theory.certificate.rounding.layers",
@@ -51,6 +54,7 @@ CLAIMS = (
             theorem("ImpossibilityChecker.impossibility_sound", "both boundaries: the checker"),
             step("ranking"),
         ),
+        outside=_FILE,
         used_by=(
             "ig_theory.certificate",
             "ig_theory.checker.impossibility.check_impossibility",
@@ -92,7 +96,7 @@ CLAIMS = (
             step("reward-upper"),
             step("reward-lower"),
         ),
-        outside="that the value without a horizon is the limit of those over n steps",
+        outside=f"that the value without a horizon is the limit of those over n steps; {_FILE}",
         used_by=(
             "ig_theory.solvers.table_levels",
             "ig_theory.solvers.unconstrained.unconstrained",
@@ -107,7 +111,11 @@ CLAIMS = (
         "Several budgets at once: finite sets U(s) of vectors ≥ 0 are sound if for each u some "
         "choice has on every branch a u' in U(s') with c_i + γ_i u'_i ≤ u_i for all i.",
         ("all γ_i > 0",),
-        (theorem("Several.multi_cert"), step("several")),
+        (
+            theorem("Several.multi_cert", "by the greatest set that some choice never leaves"),
+            theorem("Several.multi_game", "which is what policies with memory can keep"),
+            step("several"),
+        ),
         used_by=("ig_theory.solvers.budget_vectors",),
     ),
     Claim(
@@ -116,7 +124,7 @@ CLAIMS = (
         "has 2^T of them at horizon T.",
         ("two constraints", "γ < 1"),
         (counterexample(antichain),),
-        outside="that there are uncountably many without a horizon",
+        outside="other T and γ < 1, and that there are uncountably many without a horizon",
         used_by=("ig_theory.solvers.budget_vectors",),
     ),
 )

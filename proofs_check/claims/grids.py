@@ -53,7 +53,8 @@ CLAIMS = (
     ),
     Claim(
         "T3.gap",
-        "A budget of D + γh/(1−γ) is enough for the game rounded down by at most h a step.",
+        "A budget of D + γh/(1−γ) is enough for the game rounded down by at most h a step, if the "
+        "start is not rounded.",
         ("0 < γ < 1", "D has a certificate (T4.safety)"),
         (
             theorem("Grid.T3_gap"),

@@ -6,6 +6,7 @@ from proofs_check.claims.checks import exhaustive, identity, theorem
 from proofs_check.exhaustive import conditioned, divergence
 
 _NO_HORIZON = "no horizon: the limit n → ∞, where runs end almost surely"
+_BASE = "the base gives every choice a positive probability"
 
 CLAIMS = (
     Claim(
@@ -13,7 +14,7 @@ CLAIMS = (
         "The least expected divergence from the base among safe policies, summed over the steps, "
         "is W(s,z) = −log Σ_{a in shield} base(a) exp(−Σ P W(s',z')), attained by choosing in "
         "proportion to the terms; ∞ outside the safe set, 0 at the end.",
-        ("a finite horizon", "the base gives every choice a positive probability"),
+        ("a finite horizon", _BASE),
         (
             theorem("LeastIntrusive.T5_lower", "W is a lower bound: randomised, with memory"),
             theorem("LeastIntrusive.T5_attained", "the policy in proportion attains it"),
@@ -31,7 +32,7 @@ CLAIMS = (
         "T5.limit",
         "With deterministic dynamics the least-intrusive guard is the base conditioned on never "
         "violating, and W(s₀, d) = −log P_base(never violate): no safe guard changes less.",
-        ("deterministic dynamics", "a finite horizon"),
+        ("deterministic dynamics", "a finite horizon", _BASE),
         (
             theorem("NeverViolate.T5_limit", "W = -ln P_base(never violate)"),
             theorem("NeverViolate.T5_divergence_lower", "no safe policy has less divergence"),
@@ -55,7 +56,7 @@ CLAIMS = (
         "Choosing in proportion to base(a) exp((r + β Σ P V')/λ) inside the shield, with "
         "V = λ log of their sum, is best for reward less λ times divergence. As λ → 0 its reward "
         "reaches the best safe one; as λ → ∞ its divergence falls to the least.",
-        ("a finite horizon", "β discounts rewards and divergences", "λ > 0"),
+        ("a finite horizon", "β discounts rewards and divergences", "λ > 0", _BASE),
         (
             theorem("Temperature.T5_soft_safe"),
             theorem("Temperature.T5_soft_optimal"),

@@ -27,15 +27,16 @@ CLAIMS = (
         ("two states with one latent and opposite free choices", "d = 0"),
         (
             theorem("Aliasing.alias_token_safe", "each state is safe"),
-            theorem("Aliasing.alias_latent_unsafe", "each choice by latent fails from one state"),
+            theorem("Aliasing.alias_latent_unsafe", "each policy by latent fails from one state"),
             counterexample(aliasing),
         ),
         used_by=("simulators.latent.counterexamples.aliased",),
     ),
     Claim(
         "T2.fibre",
-        "The robust demand, the worst case over all states of a latent, is a certificate for the "
-        "policy that looks at the latent only.",
+        "Budgets by latent that pay, for one choice, for the worst case over all states of the "
+        "latent, as the robust demand does, are a certificate for the policy that looks at the "
+        "latent only.",
         ("γ > 0",),
         (theorem("Latent.T2_fibre"),),
     ),

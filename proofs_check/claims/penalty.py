@@ -56,7 +56,8 @@ CLAIMS = (
             theorem("PenaltyGreedy.T1_greedy_safe", "and along whole runs of greedy choices"),
             theorem("PenaltyGreedy.T1_tokens", "p = beta = 1: n* = R T"),
             theorem(
-                "PenaltySharp.T1_sharp", "costs c(s,a,s'): at n* itself a greedy choice is unsafe"
+                "PenaltySharp.T1_sharp",
+                "costs c(s,a,s'), p = 1 or p <= 1/2: at n* itself a greedy choice is unsafe",
             ),
             exhaustive(penalties),
             step("penalty"),
@@ -73,7 +74,8 @@ CLAIMS = (
         ("γ = β < 1",),
         (
             kernel(
-                late_violation_violates, "late-violation at n = 10: each n-optimal policy breaks"
+                late_violation_violates,
+                "late-violation at n = 10: each deterministic n-optimal policy breaks",
             ),
             identity(symbolic.late_violation, "for every n some budget is broken late enough"),
             counterexample(no_threshold),

@@ -15,6 +15,7 @@ from proofs_check.exhaustive import endless, every_policy, safe_sets
 from proofs_check.kernel import jailbreak_is_safe
 
 _FINITE = "finitely many choices at a state and branches of a choice"
+_CHOICE = "every state has a choice"
 
 CLAIMS = (
     Claim(
@@ -36,7 +37,8 @@ CLAIMS = (
         "the minimal budget.",
         ("γ > 0", "costs of any sign", "closed boundary", _FINITE),
         (
-            theorem("Demand.W_Dn", "n steps"),
+            theorem("Demand.W_policy", "n steps: policies, randomised and with memory"),
+            theorem("Demand.W_Dn", "n steps: the iterates"),
             theorem("Demand.L2_complete", "for ever"),
             exhaustive(safe_sets),
             step("certificate"),
@@ -66,13 +68,14 @@ CLAIMS = (
             exhaustive(endless),
             counterexample(not_least),
         ),
+        outside="a D that is no rational number; finite models with rational costs and γ have none",
         used_by=("ig_theory.solvers.minimal_budget._discounted",),
     ),
     Claim(
         "L2.probability",
         "A violation within n steps has probability 0 for every n exactly if no run of positive "
         "probability breaks the budget. So only the supports matter, never the probabilities.",
-        ("γ > 0", "exact rational probabilities", _FINITE),
+        ("γ > 0", "exact rational probabilities", _FINITE, _CHOICE),
         (
             theorem("Probability.prob_zero_iff", "for every randomised policy with memory"),
             theorem(
@@ -97,7 +100,7 @@ CLAIMS = (
         "L2.deterministic",
         "Where any policy keeps the budget, one does that is deterministic and looks at (s, z) "
         "only: randomising and remembering more add nothing.",
-        ("γ > 0", _FINITE),
+        ("γ > 0", _FINITE, _CHOICE),
         (
             theorem("Deterministic.L2_deterministic", "one such policy for every start at once"),
             theorem("FixedPoints.L2_attained", "even one that looks at the state only"),

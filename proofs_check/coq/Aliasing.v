@@ -1,6 +1,6 @@
 (* T2.aliasing.  Two states with one latent and opposite free choices, budget 0: each is safe, and
-   every deterministic memoryless latent policy is unsafe from one of them. *)
-Require Import QArith Qfield Lqa Lia List Qminmax.
+   every memoryless latent policy, randomised ones too, is unsafe from one of them. *)
+Require Import QArith Qfield Lqa Lia List Qminmax Classical.
 From IGTheory Require Import Power Game.
 Import ListNotations.
 Open Scope Q_scope.
@@ -18,14 +18,17 @@ Section Alias.
     unfold znext, ac. rewrite Bool.eqb_reflx. apply div_ge_iff; [reflexivity|]. setoid_replace ((1 # 2) * 0) with 0 by ring. setoid_replace (z - 0) with z by ring. exact Hz.
   Qed.
 
-  (* every policy that sees only the (constant) latent point fails from one of the two states *)
-  Theorem alias_latent_unsafe (a : bool) : exists s,
-    ~ surely_safe bool bool aacts asucc ac (1#2) (fun _ _ b => b = a) s 0.
+  (* every policy that sees only the (constant) latent point, randomised ones by their supports,
+     fails from one of the two states *)
+  Theorem alias_latent_unsafe (p : bool -> Prop) : exists s,
+    ~ surely_safe bool bool aacts asucc ac (1#2) (fun _ _ b => p b) s 0.
   Proof.
-    exists (negb a). intros H.
-    pose proof (H [(negb a, a)] (negb a)) as K.
-    destruct K as [_ [_ K]].
-    - econstructor; [constructor|reflexivity|left; reflexivity].
-    - destruct a; vm_compute in K; apply K; reflexivity.
+    destruct (classic (exists a, p a)) as [[a Ha]|N].
+    - exists (negb a). intros H.
+      pose proof (H [(negb a, a)] (negb a)) as K.
+      destruct K as [_ [_ K]].
+      + econstructor; [constructor|exact Ha|left; reflexivity].
+      + destruct a; vm_compute in K; apply K; reflexivity.
+    - exists true. intros H. apply N. exact (proj1 (H [] true (reach0 _ _ _ _ _))).
   Qed.
 End Alias.

@@ -70,6 +70,40 @@ Section MDP.
     split; apply step_mono; intros; apply IHn; assumption.
   Qed.
 
+  (* W n is what some policy, randomised and with memory, keeps for n steps *)
+  Definition keeps_for (n : nat) (p : policy St Act) (s0 : St) (z0 : Q) : Prop :=
+    forall h s, reach St Act succ p s0 h s -> (length h <= n)%nat ->
+      0 <= zof St Act c g z0 h s /\
+      ((length h < n)%nat -> (exists a, p h s a) /\ forall a, p h s a -> In a (acts s)).
+
+  Theorem W_policy n s0 z0 : W n s0 z0 <-> exists p, keeps_for n p s0 z0.
+  Proof.
+    split.
+    - intros H0.
+      set (p := fun (h : hist St Act) s a => In a (acts s) /\ forall s', In s' (succ s a) ->
+                  W (n - S (length h)) s' (znext (zof St Act c g z0 h s) s a s')).
+      assert (K : forall h s, reach St Act succ p s0 h s -> (length h <= n)%nat ->
+                W (n - length h) s (zof St Act c g z0 h s)).
+      { intros h s R. induction R as [|h s a s' R IH [Ha Hs] Hin]; intros Hl.
+        - simpl. rewrite Nat.sub_0_r. exact H0.
+        - simpl. apply Hs, Hin. }
+      exists p. intros h s R Hl. specialize (K h s R Hl).
+      destruct (n - length h)%nat as [|k] eqn:E.
+      + split; [exact K|]. intros. lia.
+      + destruct K as [Hz [a [Ha Hs]]]. split; [exact Hz|]. intros Hlt. split.
+        * exists a. split; [exact Ha|]. replace (n - S (length h))%nat with k by lia. exact Hs.
+        * intros b [Hb _]. exact Hb.
+    - intros [p Hp].
+      assert (K : forall k h s, reach St Act succ p s0 h s -> (length h + k = n)%nat ->
+                W k s (zof St Act c g z0 h s)).
+      { induction k; intros h s R E.
+        - apply (Hp h s R). lia.
+        - destruct (Hp h s R) as [Hz Hne]; [lia|]. destruct Hne as [[a Ha] Hin]; [lia|].
+          split; [exact Hz|]. exists a. split; [apply Hin, Ha|]. intros s' Hs'.
+          apply (IHk ((s, a) :: h) s'); [econstructor; eauto|simpl; lia]. }
+      apply (K n [] s0); [constructor|reflexivity].
+  Qed.
+
   Lemma W_anti n : forall s z, W (S n) s z -> W n s z.
   Proof.
     induction n; intros s z H; [apply H|]. simpl in H |- *.

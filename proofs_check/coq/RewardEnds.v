@@ -63,11 +63,6 @@ Section Ends.
 
   Lemma p_pos h s a q : In (a, q) (p h s) -> 0 < q.
   Proof. intros H. apply (p_use h s a q H). Qed.
-  Lemma next_mono f f' h s : (forall h s, f h s <= f' h s) -> next f h s <= next f' h s.
-  Proof.
-    intros H. apply wsum_mono; [apply p_pos|]. intros a q _.
-    apply wsum_mono; [apply P_pos|]. intros s' q' _. apply H.
-  Qed.
   Lemma next_plus f f' h s : next (fun h s => f h s + f' h s) h s == next f h s + next f' h s.
   Proof.
     unfold next. rewrite <- wsum_plus. apply wsum_same. intros a. rewrite wsum_plus. reflexivity.

@@ -111,12 +111,6 @@ Section Sem.
       - apply andb_true_iff in C. apply C.
     Qed.
 
-    Lemma over_only h s a w : reaches h s -> over_at at_ s = true -> In (a, w) (r h s) -> a = O.
-    Proof.
-      intros Hre Ho Hw. pose proof (proj2 (proj1 (r_ok h s Hre) a w Hw)) as Ha.
-      apply (over_acts at_ s a Ho). exact Ha.
-    Qed.
-
     Lemma over_value n : forall h s, reaches h s -> over_at at_ s = true -> value r n h s == 0.
     Proof.
       induction n as [|n IH]; intros h s Hre Ho; simpl; [reflexivity|].

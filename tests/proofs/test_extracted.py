@@ -24,6 +24,7 @@ from ig_theory.checker import check_certificate
 from ig_theory.cmdp import ConstrainedMDP
 from ig_theory.constraint import BudgetConstraint
 from ig_theory.errors import CertificateError, IGTheoryError
+from ig_theory.fingerprint import model_hash
 from ig_theory.io import open_model
 from ig_theory.solvers.minimal_budget import minimal_budget
 from ig_theory.testing.strategies import constrained_mdps, constraints, guards
@@ -186,6 +187,49 @@ def test_named_models_are_certified(case):
         assert agree(certificate, model)
 
 
+def moved(certificate: Certificate) -> Iterator[Certificate]:
+    """Each whole number of the tables one more, and one less (at most 50 numbers)."""
+    tables = ("demand", "strict", "action", "lower", "upper", "rank", "steps", "dead", "choice")
+    found = [p for p in paths(certificate) if p[0] in tables]
+    numbers = [p for p in found if type(at(certificate, p)) is int]
+    for path in numbers[:: max(1, len(numbers) // 50)]:
+        for shift in (-1, 1):
+            out = copy.deepcopy(certificate)
+            at(out, path[:-1])[path[-1]] += shift
+            yield {**out, "digest": digest(out)}
+
+
+def at(value: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        value = value[key]
+    return value
+
+
+@ocaml
+@pytest.mark.parametrize(("discount", "boundary"), [("1", "open"), ("1/2", "open"), (1, "closed")])
+def test_numbers_that_are_off_by_one(discount, boundary):
+    """Flags of the open boundary, tight demands and bounds: random changes seldom meet them."""
+    model = from_dict(
+        {
+            "a": {"go": (1, 2, {"b": Fraction(1, 3), "c": Fraction(2, 3)}), "wait": (0, 0, "b")},
+            "b": {"pay": (2, 1, "c"), "more": (1, 0, "c")},
+            "c": {"end": (0, 0, "t")},
+        },
+        initial="a", exact=True,
+    )  # fmt: skip
+    enough = BudgetConstraint(3, discount, boundary)
+    lost = BudgetConstraint("1/2", discount, boundary)
+    certificates = (
+        demand_certificate(minimal_budget(model, enough)),
+        reward_certificate(model, enough, exact=True),
+        impossibility_certificate(minimal_budget(model, lost)),
+    )
+    said = Counter(agree(mutant, model) for each in certificates for mutant in moved(each))
+    assert all(agree(each, model) for each in certificates)
+    assert said[False] >= 20, said
+    assert said[True] >= 1, said
+
+
 def pays(cost: int = 1) -> ConstrainedMDP:
     return from_dict({"s": {"pay": (cost, 0, {"s": 1})}}, initial="s")
 
@@ -217,6 +261,20 @@ def test_bounds_that_support_themselves_are_refused(cost, constraint, lower, str
 
 
 @ocaml
+def test_a_branch_that_pays_back_supports_nothing_without_a_discount():
+    """Not even with slack: the rule asks for costs >= 0 there, and both checkers keep to it."""
+    model = from_dict(
+        {"a": {"pay": (2, 0, {"b": 1})}, "b": {"earn": (-1, 0, {"a": 1})}}, initial="a"
+    )
+    shell = impossibility_certificate(minimal_budget(pays(), BudgetConstraint(1)))
+    lie = {
+        **shell, "model": model_hash(model), "denominator": 1, "lower": [[6, 4]],
+        "strict": [[0, 0]], "rank": [[0, 1]],
+    }  # fmt: skip
+    assert not agree({**lie, "digest": digest(lie)}, model)
+
+
+@ocaml
 @pytest.mark.parametrize("junk", [None, 3, "text", [], {}, {"format": "ig-theory-certificate"}])
 def test_what_is_no_certificate_is_refused(junk):
     assert not agree(junk, open_model("latent-chain"))
@@ -237,7 +295,18 @@ def test_a_million_rows_do_not_exhaust_the_stack():
 
 
 @ocaml
-@pytest.mark.parametrize("words", [[], ["nonsense"], ["demand 1 1"], ["demand 1 0 1 1 1 1 1 0 0"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["nonsense"],
+        ["nonsense", *["0"] * 500_000],
+        ["demand 1 1"],
+        ["demand 1 0 1 1 1 1 1 0 0"],
+        ["demand 1 1 1 1 1 1 1 1 1 0 0 1 0 1 1", "more"],
+        ["demand 1 1 1 1 1 1 1 99999999999999999999 1 0 0"],
+    ],
+)
 def test_what_the_program_cannot_read_is_refused(words):
     with pytest.raises(CertificateError, match="can read"):
         extracted.ask(str(checker_build.program()), words)
