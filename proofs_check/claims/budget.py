@@ -37,7 +37,7 @@ CLAIMS = (
             theorem("Budget.neg_absorbing", "z_t < 0 gives z_{t+1} < 0"),
             step("absorbing"),
         ),
-        used_by=("ig_theory.constraint.Scope", "llm_bridge.costs.scores.ScoreCost"),
+        used_by=("ig_theory.constraint.Scope",),
     ),
     Claim(
         "L1.signed",

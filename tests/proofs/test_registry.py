@@ -18,7 +18,7 @@ from proofs_check.table import TOPICS, as_markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 CLAIMS = {claim.id: claim for claim in all_claims()}
-SOURCES = ("ig_theory", "simulators", "proofs_check", "tests")
+SOURCES = ("ig_theory", "simulators", "proofs_check", "llm_bridge", "tests")
 NAMED = re.compile(r"THEORY\s+((?:[LT]\d[\w.-]*(?:,\s+)?)+)")
 """Every label that a text names after the word THEORY, old and misspelt ones included."""
 
