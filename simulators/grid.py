@@ -93,13 +93,14 @@ def slippery_grid(
     start = np.zeros(cells + 1, dtype=np.int64)
     start[0] = 1
     outside = np.arange(cells + 1) == cells
+    walk = (1 - chance, chance / 2, chance / 2)
     earned = np.append(np.repeat(pay, 5).reshape(cells, 5) * [1, 1, 1, 1, 0], 0)
     return ConstrainedMDP(
         choice_ptr=np.append(5 * np.arange(cells + 1), 5 * cells + 1),
         branch_ptr=np.append((13 * np.arange(cells)[:, None] + [0, 3, 6, 9, 12]).ravel(),
                              [13 * cells, 13 * cells + 1]),
         branch_state=np.append(successor.ravel(), cells),
-        branch_prob=_numbers([1 - chance, chance / 2, chance / 2] * 4 + [Fraction(1)], cells, exact),
+        branch_prob=_numbers([*walk, *walk, *walk, *walk, Fraction(1)], cells, exact),
         reward=_pieces(earned, exact),
         cost=np.append(np.repeat(toll, 5), 0)[None, :],
         initial=_pieces(start * PIECES, exact),
