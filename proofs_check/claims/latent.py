@@ -12,6 +12,7 @@ CLAIMS = (
         "state, its costs are at least the state's and its branches cover the state's.",
         ("γ > 0", "z is updated with the true cost"),
         (theorem("Latent.T2_sound"), step("simulation")),
+        used_by=("llm_bridge.abstraction.fibre.FibreSet",),
     ),
     Claim(
         "T2.exact",
@@ -19,6 +20,7 @@ CLAIMS = (
         "set of latents, deciding by latents loses no safety.",
         ("γ > 0", "supports and costs lump; probabilities need not"),
         (theorem("Latent.T2_exact"),),
+        used_by=("llm_bridge.abstraction.Residual.exact",),
     ),
     Claim(
         "T2.aliasing",
@@ -39,6 +41,7 @@ CLAIMS = (
         "latent only.",
         ("γ > 0",),
         (theorem("Latent.T2_fibre"),),
+        used_by=("llm_bridge.abstraction.fibre",),
     ),
     Claim(
         "T2.error",
@@ -54,6 +57,7 @@ CLAIMS = (
             step("measured"),
             identity(symbolic.cost_error_reserve, "x = eps/(1-gamma) pays eps in every step"),
         ),
+        used_by=("llm_bridge.abstraction.Residual",),
     ),
     Claim(
         "T2.optimum",
