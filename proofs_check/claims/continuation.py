@@ -20,5 +20,6 @@ CLAIMS = (
             step("continuation"),
             identity(symbolic.block_identity, "gamma^k z_{t+k} = z_t - c(block), one token longer"),
         ),
+        used_by=("llm_bridge.decoding.certified",),
     ),
 )
