@@ -43,6 +43,8 @@ class _Extensible(TyperGroup):
             function = extra.load()
         except Exception as error:  # foreign code: its failure must not take the others along
             function = _broken(cmd_name, error)
+        if isinstance(function, typer.Typer):  # a group of commands
+            return typer.main.get_command(function)
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         single.command(cmd_name)(function)
         return typer.main.get_command(single)
