@@ -13,12 +13,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 from ig_theory.errors import ModelError
 from llm_bridge.packaged import packaged_model
 from llm_bridge.quiet import quiet
+
+READING = (
+    OSError, ValueError, RuntimeError, AttributeError, ImportError, KeyError, TypeError,
+    AssertionError,  # a device that torch was built without
+    SafetensorError,
+)  # fmt: skip
+"""What a damaged model, or a device that is not there, raises."""
+
+READOUT_TOLERANCE = {"float64": 1e-3, "float32": 1e-3}
+"""How far log-probabilities may be from the network's own, relative to the largest; 0.02 for
+dtypes of half precision, whose numbers are 2^-8 apart."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +208,8 @@ class LanguageModel:
         Raises
         ------
         ModelError
-            If there is no such model, or it cannot be read.
+            If there is no such model, it cannot be read, or its scores are no plain readout of
+            its latents.
         """
         place = packaged_model() if path is None else Path(path)
         given: dict[str, Any] = {"local_files_only": True}
@@ -211,24 +224,33 @@ class LanguageModel:
         try:
             with quiet():
                 network = AutoModelForCausalLM.from_pretrained(
-                    str(folder), dtype=getattr(torch, dtype), attn_implementation=attention, **given
-                )
+                    str(folder), dtype=getattr(torch, dtype), attn_implementation=attention,
+                    use_safetensors=None if place.is_file() else True, **given,  # never a pickle
+                )  # fmt: skip
                 tokenizer = AutoTokenizer.from_pretrained(str(folder), **given)
                 tokenizer.clean_up_tokenization_spaces = False  # it would drop spaces
                 placed: Any = network
                 placed.to(device)
-        except (OSError, ValueError, RuntimeError, AttributeError, ImportError) as error:
+        except READING as error:
             raise ModelError.at(
                 str(place), "a causal language model", f"{type(error).__name__}: {error}",
                 "give a folder that from_pretrained reads",
             ) from error  # fmt: skip
-        return cls(network, tokenizer, place.stem if place.is_file() else place.name, layers)
+        model = cls(network, tokenizer, place.stem if place.is_file() else place.name, layers)
+        model._check_readout()
+        return model
 
     @property
     def end(self) -> int | None:
-        """The token that ends a response, if the model has one."""
+        """The token that ends a response, if the model has one.
+
+        Of several the tokenizer's own, which is what ends a turn of a chat; else the first.
+        """
         found = self.network.config.eos_token_id
-        return int(found[0]) if isinstance(found, list) else found
+        if not isinstance(found, list | tuple):
+            return None if found is None else int(found)
+        own = getattr(self.tokenizer, "eos_token_id", None)
+        return int(found[0] if own is None or own not in found else own)
 
     def encode(self, text: str) -> list[int]:
         """Text as tokens, with nothing added."""
@@ -285,6 +307,19 @@ class LanguageModel:
         with torch.inference_mode():
             logits = self.network.get_output_embeddings()(hidden)
             return torch.log_softmax(logits.double(), dim=-1)
+
+    def _check_readout(self) -> None:
+        """Refuse networks that scale or cap what the output layer says (`log_probs` does not)."""
+        with torch.inference_mode():
+            row = torch.arange(min(4, self.setting.vocabulary), device=self.network.device)[None]
+            said = torch.log_softmax(self.network(row).logits.double(), dim=-1)
+            off = float((self.log_probs(self._read(row, None, None)[0]) - said).abs().max())
+        if not off <= READOUT_TOLERANCE.get(self.setting.dtype, 0.02) * (1 + float(-said.min())):
+            raise ModelError.at(
+                self.setting.name, "scores that the output layer reads from the last latent",
+                f"log-probabilities that differ by {off:.2g}",
+                "take a model that neither scales nor caps its scores",
+            )  # fmt: skip
 
     def _read(
         self, tokens: Tensor, mask: Tensor | None, cache: DynamicCache | None

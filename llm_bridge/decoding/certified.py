@@ -152,10 +152,10 @@ class Certified:
                 "give a fixed refusal",
             )  # fmt: skip
         for block in given:
-            if not block or (end is not None and block[-1] != end):
+            if not block or (end is not None and (block[-1] != end or end in block[:-1])):
                 raise GuardError.at(
-                    "continuations", f"blocks whose last token ends a response ({end})", block,
-                    "add the end token",
+                    "continuations", f"blocks whose last token, and no other, ends a response "
+                    f"({end})", block, "add the end token, there alone",
                 )  # fmt: skip
         return given
 

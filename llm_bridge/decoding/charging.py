@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_bridge.costs.quantise import LARGEST
 from llm_bridge.costs.steps import CostModel, Reward, Steps
-from llm_bridge.decoding.decoder import asked
+from llm_bridge.decoding.foreign import asked
 from llm_bridge.decoding.problem import Beam, DecodingFault, Problem
 from llm_bridge.language_model import LanguageModel, Prefixes
 
@@ -45,7 +46,8 @@ class Charger:
         Raises
         ------
         DecodingFault
-            If the cost model raises, or returns anything but one whole number for each row.
+            If the cost model raises, returns anything but one whole number of at most `LARGEST`
+            units for each row, or a number below zero although it says that it never does.
         """
         began = time.perf_counter()
         try:
@@ -61,6 +63,13 @@ class Charger:
             raise DecodingFault.at(
                 f"cost model {self._cost.name}", f"one whole number for each of {len(steps)} rows",
                 f"{found.dtype}{list(found.shape)}", "return multiples of its unit",
+            )  # fmt: skip
+        low = 0 if getattr(self._cost, "nonnegative", False) else -LARGEST
+        bad = (found < low) | (found > LARGEST)  # before int64 or a sum could wrap around
+        if bad.any():
+            raise DecodingFault.at(
+                f"cost model {self._cost.name}", f"costs from {low} to {LARGEST} units",
+                int(found[bad][0]), "choose a larger unit, or repair it",
             )  # fmt: skip
         return found.astype(np.int64)
 

@@ -271,25 +271,3 @@ def ending(state: State, beam: Beam, problem: Problem) -> str:
     if state.outcome:
         return state.outcome
     return "end" if beam.tokens and beam.tokens[-1] == problem.end else "length"
-
-
-def asked(name: str, answer: Any, count: int) -> NDArray[np.float64]:
-    """Numbers from foreign code, one for each of `count` rows.
-
-    Raises
-    ------
-    DecodingFault
-        If the shape is wrong, or a number is not finite.
-    """
-    try:
-        found = np.asarray(answer, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DecodingFault.at(name, f"{count} numbers", str(error), "repair it") from error
-    if found.shape != (count,):
-        raise DecodingFault.at(
-            name, f"one number for each of {count} rows", f"shape {found.shape}", "repair it"
-        )
-    bad = ~np.isfinite(found)
-    if bad.any():
-        raise DecodingFault.at(name, "finite numbers", float(found[bad][0]), "repair it")
-    return found

@@ -167,7 +167,7 @@ def outcomes(
 def _collected(ends: dict[tuple[Beam, str], Any], world: TreeWorld, visited: int) -> ResponseLaw:
     rows = sorted(ends.items(), key=lambda item: (-item[1], item[0][0].tokens, item[0][1]))
     total = sum(mass for _, mass in rows) if world.exact else math.fsum(m for _, m in rows)
-    if abs(total - 1) > (0 if world.exact else TOTAL_TOLERANCE):
+    if not abs(total - 1) <= (0 if world.exact else TOTAL_TOLERANCE):  # also where NaN
         raise SolverError.at(
             "law of the response", "a total of 1", total, "use exact=True; rounding has added up"
         )

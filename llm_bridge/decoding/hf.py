@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import LogitsProcessor
+from transformers import EosTokenCriteria, LogitsProcessor, MaxLengthCriteria
 
 from ig_theory.constraint import BudgetConstraint
 from ig_theory.errors import GuardError
@@ -70,6 +70,7 @@ class Generation:
             raise GuardError.at(
                 "generate", "the network that the decoder was made for", "another", "make it anew"
             )
+        _refuse_others(logits_processor, stopping_criteria, self._model.end)
         horizon = _room(generation_config, input_ids.shape[1])
         mask = model_kwargs.get("attention_mask")
         seeds = np.random.SeedSequence(self._seed).spawn(len(input_ids))
@@ -141,6 +142,21 @@ def custom_generate(generation: Generation) -> Callable[..., Tensor]:
         return generation(model, input_ids, *args, **given)
 
     return call
+
+
+def _refuse_others(processors: Any, criteria: Any, end: int | None) -> None:
+    """Refuse what would be left out silently: another guard may be among it."""
+    extra = [type(one).__name__ for one in processors or ()]
+    for one in criteria or ():
+        ids = set(one.eos_token_id.flatten().tolist()) if type(one) is EosTokenCriteria else {end}
+        if type(one) not in (MaxLengthCriteria, EosTokenCriteria) or end not in ids:
+            extra.append(type(one).__name__)
+    if extra:
+        raise GuardError.at(
+            "generate", "no logits processors, and no end but the model's and the length",
+            ", ".join(extra),
+            "leave them out, with do_sample=False: the decoder draws by itself, from all tokens",
+        )  # fmt: skip
 
 
 def _room(config: Any, prompt: int) -> int:

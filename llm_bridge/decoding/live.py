@@ -22,8 +22,10 @@ from ig_theory.errors import GuardError
 from llm_bridge.costs.steps import CostModel, Reward
 from llm_bridge.decoding.charging import Charger
 from llm_bridge.decoding.decoder import Blocks, Drawn, Pick, Twist
+from llm_bridge.decoding.foreign import no_law, twisted
 from llm_bridge.decoding.problem import Beam, Problem
 from llm_bridge.language_model import LanguageModel, Prefixes
+from llm_bridge.tree.branching import likeliest
 
 ROWS = 512
 """Rows that are stepped at a time unless said otherwise."""
@@ -55,7 +57,8 @@ class LiveWorld:
     reward_discount
         ``beta``, a step.
     top_k
-        Only the likeliest tokens, renormalised (as a tree of the same `top_k` that is cut).
+        Only the likeliest tokens, renormalised (as a tree of the same `top_k` that is cut); the
+        end token is always among them.
     rows
         Rows that are stepped at a time.
     """
@@ -123,6 +126,12 @@ class LiveWorld:
 
     def grow(self, beams: Sequence[Beam], blocks: Sequence[Sequence[int]]) -> list[Beam]:
         """Each beam followed by the given tokens."""
+        said = [token for block in blocks for token in block]
+        if said and not (min(said) >= 0 and max(said) < self.model.setting.vocabulary):
+            raise GuardError.at(
+                "tokens", f"0..{self.model.setting.vocabulary - 1}", (min(said), max(said)),
+                "force tokens of the model only",
+            )  # fmt: skip
         found = list(beams)
         lengths = [len(block) for block in blocks]
         for step in range(max(lengths, default=0)):
@@ -204,9 +213,11 @@ class LiveWorld:
         total = mass[:, -1:]
         point = torch.as_tensor(chance, device=mass.device)[:, None] * total
         point = torch.minimum(point, torch.nextafter(total, torch.zeros_like(total)))
-        token = torch.searchsorted(mass, point, right=True)[:, 0]
+        token = torch.searchsorted(mass, point, right=True)[:, 0].clamp(max=mass.shape[1] - 1)
         score = plain[rows, token]
         found = token.cpu().numpy(), score.cpu().numpy()
+        if not bool((total > 0).all()):  # NaN is not above 0
+            raise no_law()
         self.seconds["sampling"] += time.perf_counter() - began
         return found
 
@@ -214,14 +225,14 @@ class LiveWorld:
         began = time.perf_counter()
         scores = read.log_probs()
         if self._top_k is not None:
-            _, kept = scores.topk(self._top_k, dim=1)
+            _, kept = likeliest(scores, self._top_k, self.model.end)
             only = torch.full_like(scores, -torch.inf)
             scores = torch.log_softmax(only.scatter(1, kept, scores.gather(1, kept)), dim=1)
         self.seconds["head"] += time.perf_counter() - began
         return scores
 
     def _twisted(self, plain: Tensor, read: Prefixes, twist: Twist) -> Tensor:
-        score = twist(plain, read.hidden, read.response).double()
+        score = twisted(twist, plain, read.hidden, read.response)
         score = torch.where(plain > -torch.inf, score, -torch.inf)
         return torch.log_softmax(score, dim=1)
 

@@ -64,7 +64,7 @@ class Problem:
     ----------
     constraint
     unit
-        Of the cost model.
+        Of the cost model; exact and positive, or budgets would not be exact.
     horizon
         Most tokens of a response.
     end
@@ -80,6 +80,11 @@ class Problem:
     reward_discount: Fraction = Fraction(1)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.unit, int | Fraction) or self.unit <= 0:
+            raise GuardError.at(
+                "unit of the cost model", "a Fraction above 0", repr(self.unit),
+                "name its exact unit: Fraction(1, 10), not 0.1",
+            )  # fmt: skip
         if self.horizon < 1:
             raise GuardError.at(
                 "horizon", "at least 1 token", self.horizon, "let responses be longer"

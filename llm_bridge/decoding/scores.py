@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_bridge.decoding.decoder import World, asked
+from llm_bridge.decoding.decoder import World
+from llm_bridge.decoding.foreign import asked
 from llm_bridge.decoding.problem import Beam, DecodingFault
 
 Judged = tuple[NDArray[np.float64], NDArray[np.bool_]]
@@ -117,10 +118,10 @@ def ask_critic(
     DecodingFault
         If the critic raises, or returns anything but finite numbers.
     """
-    budgets = np.array([float(world.problem.budget(beam)) for beam in beams])
     times = np.array([len(beam) for beam in beams], dtype=np.int64)
     hidden = world.hidden(beams)
     try:
+        budgets = np.array([float(world.problem.budget(beam)) for beam in beams])  # may overflow
         safe, more = critic(hidden, budgets, times)
     except Exception as error:  # foreign code: whatever it raises is a fault
         raise DecodingFault.at(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ig_theory.constraint import BudgetConstraint
 from ig_theory.errors import GuardError
 from llm_bridge.decoding.decoder import Blocks, Drawn, Pick, Twist
+from llm_bridge.decoding.foreign import no_law, twisted
 from llm_bridge.decoding.problem import Beam, Problem
 from llm_bridge.tree.latent_mdp import TreeModel
 
@@ -40,7 +41,7 @@ class TreeWorld:
     Raises
     ------
     GuardError
-        If the tree has a branch that leaves it.
+        If the tree has a branch that leaves it, or its responses do not end with `end`.
     """
 
     def __init__(
@@ -57,6 +58,9 @@ class TreeWorld:
                 "tree", "one that no branch leaves", "truncated mass as a choice",
                 "make its model with other='cut'",
             )  # fmt: skip
+        over = (self.tree.token == end) | (self.tree.depth >= self.tree.horizon)
+        if not np.array_equal(self.tree.leaf[1:], over[1:]):
+            raise GuardError.at("end", "the token that ends responses of the tree", end, "name it")
         row = self.mdp.cost_index(constraint.cost)
         self.problem = Problem(
             constraint, self.mdp.cost_unit, self.tree.horizon, end, self.mdp.reward_discount
@@ -199,5 +203,7 @@ class TreeWorld:
         row[0, torch.as_tensor(tokens.copy())] = torch.as_tensor(base)
         hidden = torch.as_tensor(self.hidden([self.beam(node)]).copy())
         said = torch.as_tensor([list(self.beam(node).tokens)], dtype=torch.int64)
-        score = twist(row, hidden, said).double().numpy()[0][tokens]
+        score = twisted(twist, row, hidden, said).numpy()[0][tokens]
+        if not np.isfinite(score.max()):
+            raise no_law()
         return np.exp(score - score.max())

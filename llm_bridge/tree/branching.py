@@ -36,7 +36,9 @@ class Branching:
     truncated: NDArray[np.float64]
 
 
-def branch(log_probs: Tensor, top_k: int | None, top_p: float | None) -> Branching:
+def branch(
+    log_probs: Tensor, top_k: int | None, top_p: float | None, end: int | None = None
+) -> Branching:
     """The tokens of positive probability, or the likeliest `top_k`, or the fewest of mass `top_p`.
 
     Parameters
@@ -44,6 +46,8 @@ def branch(log_probs: Tensor, top_k: int | None, top_p: float | None) -> Branchi
     log_probs : float64[M, V]
     top_k, top_p
         With both, a token must be among both.
+    end
+        A token that is always among the `top_k`, in the place of the last.
     """
     if top_k is None and top_p is None:
         found = log_probs.cpu().numpy()
@@ -51,11 +55,11 @@ def branch(log_probs: Tensor, top_k: int | None, top_p: float | None) -> Branchi
         return Branching(row, token, found[row, token], np.zeros(len(found)))
     width = log_probs.shape[1]
     most = min(width, _FIRST_LOOK if top_k is None else top_k)
-    value, token_table = _likeliest(log_probs, most)
+    value, token_table = likeliest(log_probs, most, None if top_k is None else end)
     if top_k is None and top_p is not None and most < width:
         short = value.exp().sum(dim=1) < top_p
         if bool(short.any()):
-            value, token_table = _likeliest(log_probs, width)
+            value, token_table = likeliest(log_probs, width)
     kept = value > -torch.inf
     if top_p is not None:
         mass = value.exp()
@@ -73,11 +77,17 @@ def branch(log_probs: Tensor, top_k: int | None, top_p: float | None) -> Branchi
     )
 
 
-def _likeliest(log_probs: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """The likeliest tokens by falling probability; of equal ones the smaller token first."""
-    value, token = log_probs.topk(most, dim=1)
-    token, order = token.sort(dim=1)
-    value, again = value.gather(1, order).sort(dim=1, descending=True, stable=True)
+def likeliest(log_probs: Tensor, most: int, end: int | None = None) -> tuple[Tensor, Tensor]:
+    """The likeliest tokens by falling probability; of equal ones the smaller token first.
+
+    `end` is always among them, in the place of the last: a response can end at any time.
+    """
+    ranked = log_probs
+    if end is not None:
+        ranked = log_probs.clone()
+        ranked[:, end] = torch.inf
+    token = ranked.topk(most, dim=1).indices.sort(dim=1).values
+    value, again = log_probs.gather(1, token).sort(dim=1, descending=True, stable=True)
     return value, token.gather(1, again)
 
 

@@ -71,7 +71,8 @@ def expand(
         Tokens, as of `LanguageModel.chat` or `encode`.
     top_k, top_p
         Only the likeliest tokens of each prefix (at most k; the fewest of total probability p);
-        what is left out is the node's `truncated` mass. Every token if neither is given.
+        what is left out is the node's `truncated` mass. Every token if neither is given. The end
+        token always counts among the k.
     leaf_hidden
         Read leaves too, for their latents. Otherwise only inner nodes need the model.
     limit
@@ -169,7 +170,7 @@ class _Work:
         count, truncated = np.zeros(len(node), dtype=np.int64), np.zeros(len(node))
         if len(inner):
             scores = self.model.log_probs(read.hidden[torch.as_tensor(inner)])
-            found = branch(scores, options.top_k, options.top_p)
+            found = branch(scores, options.top_k, options.top_p, self.model.end)
             count[inner] = np.bincount(found.row, minlength=len(inner))
             truncated[inner] = found.truncated
             ends = found.token == (-1 if self.model.end is None else self.model.end)

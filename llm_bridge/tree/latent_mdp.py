@@ -19,6 +19,7 @@ import numpy as np
 from ig_theory.cmdp import LatentMDP
 from ig_theory.errors import ModelError
 from ig_theory.exact import rational
+from llm_bridge.costs.quantise import LARGEST
 from llm_bridge.costs.steps import CostModel, Reward
 from llm_bridge.language_model import LanguageModel
 from llm_bridge.tree.naming import HALT, OTHER, distinct, named_states, named_tokens, state_labels
@@ -166,13 +167,23 @@ def _charged(
     if not models:
         raise ModelError.at("costs", "a cost model", "none", "give at least one")
     bound = rational(other, "other") if outside.any() else Fraction(0)
-    parts = [m.unit for m in models] + ([abs(bound)] if bound else [])
+    units = [rational(m.unit, f"unit of {m.name}") for m in models]
+    if min(units) <= 0:
+        raise ModelError.at("units of the costs", "above 0", min(units), "name the exact unit")
+    parts = units + ([abs(bound)] if bound else [])
     below = lcm(*(part.denominator for part in parts))
     unit = Fraction(gcd(*(int(part * below) for part in parts)), below)
     charged = np.empty((len(models), len(tree) + 1), dtype=np.int64)
     for k, each in enumerate(models):
-        charged[k, :-1] = step_costs(tree, model, each) * int(each.unit / unit)
-        charged[k, -1] = int(bound / unit)
+        found, times = step_costs(tree, model, each), int(each.unit / unit)
+        leaving = int(bound / unit)
+        most = max(abs(int(found.min())), abs(int(found.max()))) * times
+        if max(most, abs(leaving)) > LARGEST:  # int64 would wrap around
+            raise ModelError.at(
+                "costs", f"at most {LARGEST} multiples of the common unit {unit}",
+                max(most, abs(leaving)), "choose units, and a cost of leaving, that fit together",
+            )  # fmt: skip
+        charged[k, :-1], charged[k, -1] = found * times, leaving
     return unit, charged
 
 

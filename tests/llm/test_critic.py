@@ -1,6 +1,6 @@
 """The critic: what it is trained on, how close it comes to the exact f1 and f2, and its limits."""
 
-# ruff: noqa: E402 - the extra may be missing
+
 
 from __future__ import annotations
 

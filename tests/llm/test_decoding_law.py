@@ -255,7 +255,8 @@ def test_the_best_draws_are_all_that_matters(short, decoder):
         world = FreeEnd(short, BudgetConstraint(1), END)
     quick, whole = exact_law(decoder, world), exact_law(Whole(decoder), world)
     assert {b.tokens for b in quick.beams} == {b.tokens for b in whole.beams}
-    for beam, mass in zip(whole.beams, whole.probabilities, strict=True):
+    for beam in whole.beams:  # one may end in two ways
+        mass = whole.of(beam.tokens)
         assert quick.of(beam.tokens) == pytest.approx(mass, abs=1e-12)
 
 

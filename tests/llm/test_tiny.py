@@ -1,6 +1,6 @@
 """Tiny transformers: they learn their language, always alike, and the CLI finds their models."""
 
-# ruff: noqa: E402 - the extra may be missing
+
 
 from __future__ import annotations
 

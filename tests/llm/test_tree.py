@@ -1,6 +1,6 @@
 """Token trees: whole, resumable, and the same theory on a real transformer as on toys."""
 
-# ruff: noqa: E402 - the extra may be missing
+
 
 from __future__ import annotations
 
@@ -131,7 +131,10 @@ def test_truncated_mass_is_counted(nano, options):
         kept = np.exp(tree.log_prob[below.start : below.stop])
         scores = nano.log_probs(nano.states([BEGIN, *tree.path(node)])[-1:])[0].exp().numpy()
         order = np.argsort(-scores, kind="stable")
-        count = options.get("top_k", 11)
+        if "top_k" in options:  # the end token always counts among them
+            likely = [t for t in order if t != END][: options["top_k"] - 1]
+            order = np.array(sorted([*likely, END], key=lambda t: -scores[t]))
+        count = len(order)
         if "top_p" in options:
             count = min(count, int((scores[order].cumsum() < options["top_p"]).sum()) + 1)
         assert tree.token[below.start : below.stop].tolist() == order[:count].tolist()
@@ -188,7 +191,7 @@ class Killed(Exception):
 @pytest.mark.parametrize("leaf_hidden", [False, True])
 def test_a_killed_expansion_resumes_with_the_same_bits(tmp_path, after, leaf_hidden):
     model, file = tiny_model("nano"), tmp_path / "work.npz"  # float32: batches show in the bits
-    options = {"chunk": 9, "leaf_hidden": leaf_hidden, "top_k": 6}
+    options = {"chunk": 6, "leaf_hidden": leaf_hidden, "top_k": 6}
     whole = expand(model, [BEGIN], 4, **options)
     calls = 0
 
@@ -657,3 +660,18 @@ def test_a_real_model_has_the_same_exact_answers():
     mass = np.exp(tree.log_mass)
     kept = float(mass[tree.leaf & (total == 0)].sum())
     assert bare.violation.middle == pytest.approx(1 - kept, abs=1e-4)
+
+
+def test_the_end_token_is_always_among_the_likeliest():
+    model = tiny_model("nano", dtype="float64")
+    scores = model.start([[0]]).log_probs()
+    rank = int((scores[0] > scores[0, model.end]).sum())
+    assert rank >= 2, "the instance must leave it out otherwise"
+    found = branch(scores, 2, None, model.end)
+    best = int(scores[0].argmax())
+    assert sorted(found.token.tolist()) == sorted([best, model.end])
+    assert np.exp(found.log_prob).sum() + found.truncated[0] == pytest.approx(1, abs=1e-12)
+    tree = expand(model, [0], 2, top_k=2)
+    inner = ~tree.leaf
+    assert (np.bincount(tree.parent[1:], minlength=len(tree))[inner] == 2).all()
+    assert np.bincount(tree.parent[1:][tree.ended[1:]], minlength=len(tree))[inner].all()
