@@ -95,8 +95,8 @@ class GuardProcessor(LogitsProcessor):
     """A step guard of a token tree as a logits processor; for sampling at temperature 1.
 
     Scores become the guard's log-probabilities; tokens that it does not play are -inf, so that
-    greedy decoding and further processors stay inside what it allows. Processors that come
-    later may change the law, but cannot bring a forbidden token back.
+    greedy decoding stays inside what it allows. Let it come last: a processor after it that only
+    adds to scores cannot bring a forbidden token back, but one that writes them anew can.
 
     Parameters
     ----------

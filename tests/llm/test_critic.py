@@ -1,7 +1,5 @@
 """The critic: what it is trained on, how close it comes to the exact f1 and f2, and its limits."""
 
-
-
 from __future__ import annotations
 
 import itertools

@@ -1,7 +1,5 @@
 """Tiny transformers: they learn their language, always alike, and the CLI finds their models."""
 
-
-
 from __future__ import annotations
 
 import sys

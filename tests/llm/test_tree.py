@@ -1,7 +1,5 @@
 """Token trees: whole, resumable, and the same theory on a real transformer as on toys."""
 
-
-
 from __future__ import annotations
 
 import math
