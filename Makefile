@@ -14,13 +14,14 @@ FIND_PYTHON = for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
 	&& { echo $$p; break; }; done
 
-.PHONY: demo test check lint types layers tests proofs bench clean help
+.PHONY: demo test check lint types layers tests proofs llm bench clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   judge the built-in guards on two models; writes $(REPORT)/report.html"
 	@echo "make test   ruff, mypy --strict, import-linter, pytest with doctests"
 	@echo "make proofs build and check the Coq development; prints what is proved"
+	@echo "make llm    torch, transformers and SmolLM2 for ig-theory decode and compare"
 	@echo "make bench  time the large cases (never gates)"
 
 demo: $(VENV)/.core
@@ -48,6 +49,8 @@ tests: $(VENV)/.dev
 proofs: $(VENV)/.core
 	$(BIN)/python -m proofs_check.development
 
+llm: $(VENV)/.llm
+
 bench: $(VENV)/.bench
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -s
 
@@ -71,6 +74,11 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/.python
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.python
 	$(PIP) -e ".[dev]"
+	$(PIP) --no-deps $(DATA)
+	@touch $@ $(VENV)/.core
+
+$(VENV)/.llm: pyproject.toml constraints.txt | $(VENV)/.python
+	$(PIP) -e ".[llm,rl]"
 	$(PIP) --no-deps $(DATA)
 	@touch $@ $(VENV)/.core
 
