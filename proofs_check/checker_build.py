@@ -16,8 +16,8 @@ import tempfile
 from importlib import resources
 from pathlib import Path
 
+from ig_theory.cache import cache_folder
 from ig_theory.errors import IGTheoryError
-from proofs_check.development import cache_folder
 
 SOURCES = ("checkers.mli", "checkers.ml", "main.ml")
 

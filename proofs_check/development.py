@@ -12,7 +12,6 @@ import contextlib
 import functools
 import hashlib
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -22,11 +21,10 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from ig_theory.cache import CACHE_VARIABLE, cache_folder
 from ig_theory.errors import IGTheoryError
 from proofs_check import coqc
 from proofs_check.claim import Check, Finding, Method, Status
-
-CACHE_VARIABLE = "IG_THEORY_CACHE"
 
 _FORMAT = 1  # of the cache folder
 _REPORT = "assumptions.json"
@@ -82,14 +80,6 @@ def allowed_axioms() -> frozenset[str]:
     text = (resources.files("proofs_check") / "coq" / "axioms.txt").read_text("utf-8")
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return frozenset(line for line in lines if line)
-
-
-def cache_folder() -> Path:
-    """Return where builds are kept: ``IG_THEORY_CACHE``, else the user's cache folder."""
-    if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "ig-theory"
 
 
 def build(

@@ -15,10 +15,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ig_theory.cache import cache_folder
 from ig_theory.errors import ModelError
 from llm_bridge.costs.linear import Logistic
 from llm_bridge.costs.steps import Steps
-from llm_bridge.packaged import cache_folder
 
 Features = Literal["last", "mean", "both"]
 COMMAND = "ig-theory decode train-probe"

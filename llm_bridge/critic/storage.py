@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ig_theory.cache import cache_folder
 from ig_theory.errors import ModelError
 from llm_bridge.critic.network import (
     COMMAND,
@@ -21,7 +22,6 @@ from llm_bridge.critic.network import (
     Network,
     ValueNet,
 )
-from llm_bridge.packaged import cache_folder
 
 
 def default_folder(model: str) -> Path:

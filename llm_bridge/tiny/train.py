@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from ig_theory.cache import cache_folder
 from ig_theory.errors import ModelError
 from llm_bridge.language_model import LanguageModel
-from llm_bridge.packaged import cache_folder
 from llm_bridge.quiet import quiet
 from llm_bridge.tiny.grammar import BEGIN, END, NAMES, Grammar, grammar
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ig_theory.cache import CACHE_VARIABLE
 from proofs_check import coqc, development
 from proofs_check.claim import Method, Status
 
@@ -43,7 +44,7 @@ CORE = [
 
 @pytest.fixture
 def small_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(development.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
@@ -202,7 +203,7 @@ def test_a_cache_that_cannot_be_written_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv(development.CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
     monkeypatch.setattr(coqc, "version", lambda: "8.16.1")
     with pytest.raises(development.DevelopmentError, match="name another one in IG_THEORY_CACHE"):
         development.build(texts={"A.v": PROVED})
