@@ -141,7 +141,8 @@ def compared(kind: str) -> Counter[str]:
     """Compare the checkers on certificates and mutants; count what they said."""
     counted: Counter[str] = Counter()
 
-    @settings(max_examples=60)
+    # The same draws each time: how many of each kind there are is part of the test.
+    @settings(max_examples=100, derandomize=True, database=None)
     @given(st.data())
     def compare(data):
         certificate, model = data.draw(subjects(kind))
