@@ -105,7 +105,7 @@ def solve_intrusion(safe: SafeProduct) -> LeastIntrusive:
         product.choice_ptr, usable, base, product.branch_ptr, product.branch_node,
         product.first_prob, product.prob, solving,
     )  # fmt: skip
-    after = np.empty_like(ahead)
+    after = np.zeros_like(ahead)
     respond(*flat, ahead, weight, after)
     parts = components(product, weight)
     for improvement in range(MOST_IMPROVEMENTS):
